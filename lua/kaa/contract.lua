@@ -1,0 +1,202 @@
+--- What a handler file returned, checked: its keys, what it needs, its settings.
+--- All faults are found at once, each with the line where it was written.
+---
+--- A contract has
+---   summary     string or nil
+---   timeout_s   number, limit of one command's running time
+---   memory_mib  integer, limit of the Lua state
+---   needs       { exec = true | { paths }, write = …, net = …, native = … }
+---   settings    the configuration's values with the handler's defaults
+---   params      schema of the payload, or nil
+---   run         the function
+---   place       "park.lua:7", where that function begins
+local faults = require "kaa.faults"
+local needs = require "kaa.needs"
+local params = require "kaa.params"
+local suggest = require "kaa.suggest"
+local text = require "kaa.text"
+local values = require "kaa.values"
+
+local format = string.format
+local concat, unpack = table.concat, table.unpack
+local getinfo = debug.getinfo
+local ipairs, next, type = ipairs, next, type
+
+local contract = {}
+
+local REASON_BYTES = 256
+local WRITE_RUN = 'run = function(command) return 200, "OK" end'
+
+-- The keys with a plain value; the others have checks of their own.
+local PLAIN = {
+  summary = { type = "string", length = 200, pattern = "^[^\0-\31\127]+$" },
+  timeout_s = { type = "number", min = 0.1, max = 86400, default = 30 },
+  memory_mib = { type = "integer", min = 1, max = 1024, default = 32 },
+}
+
+local KEYS = { "summary", "needs", "settings", "params", "timeout_s", "memory_mib", "run" }
+
+-- Keys of the design that this version does not have.
+local LATER = {
+  max_age_s = true, workers = true, ordered = true, exclusive = true, on_interrupt = true,
+  poll_s = true, every_s = true, tick = true, per = true, resume = true,
+}
+
+local function add_unknown(key, value, add)
+  if type(key) ~= "string" then
+    local hint = type(value) == "function" and "; write: " .. WRITE_RUN or ""
+    return add({ key }, format("a %s without a key%s", type(value), hint))
+  elseif LATER[key] then
+    return add({ key }, "unknown key, not in this version of kaalua")
+  end
+  local near = suggest.nearest(key, KEYS)
+  add({ key }, near and format("unknown key, did you mean %s?", text.quote(near))
+    or "unknown key, known: " .. concat(KEYS, ", "))
+end
+
+local function check_keys(handler, add)
+  local known = {}
+  for _, key in ipairs(KEYS) do
+    known[key] = true
+  end
+  for _, key in ipairs(text.sorted_keys(handler)) do
+    if not known[key] then
+      add_unknown(key, handler[key], add)
+    end
+  end
+end
+
+--- summary, timeout_s and memory_mib, with defaults.
+local function check_plain(handler, add)
+  local given = {}
+  for key in next, PLAIN do
+    given[key] = handler[key]
+  end
+  local checked, misfits = params.examine(PLAIN, given)
+  for _, fault in ipairs(misfits) do
+    local expected = fault.path[1] == "summary" and "expected one line of at most 200 characters" or nil
+    add(fault.path, expected and format("%s, got %s", expected, text.show(fault.got))
+      or params.message(fault))
+  end
+  return checked
+end
+
+--- Returns whether the schema has no fault.
+local function check_schema(schema, where, add)
+  local list = params.check(schema, where)
+  for _, fault in ipairs(list) do
+    add(fault.path, fault.message)
+  end
+  return #list == 0
+end
+
+--- The configuration's values for this handler with the defaults of its schema;
+--- a handler without a schema gets them as they are.
+local function check_settings(schema, context, add)
+  local given = context.settings
+  if schema == nil then
+    return (given == nil or given == values.null) and {} or given
+  elseif not check_schema(schema, "settings", add) then
+    return nil
+  end
+  local filled, misfits = params.examine(schema, given)
+  for _, misfit in ipairs(misfits) do
+    local place = { "settings", context.type, unpack(misfit.path) }
+    add(place, params.message(misfit) .. " (in the configuration)",
+      text.below({ "settings" }, misfit.path[1]))
+  end
+  return filled
+end
+
+local function check_run(handler, add)
+  if handler.run == nil then
+    add({ "run" }, "missing; write: " .. WRITE_RUN)
+  elseif type(handler.run) ~= "function" then
+    add({ "run" }, format("expected a function, got %s; write: %s", text.show(handler.run), WRITE_RUN))
+  end
+end
+
+local function place_of(run)
+  local info = getinfo(run, "S")
+  return info.what == "C" and "C function" or format("%s:%d", info.short_src, info.linedefined)
+end
+
+--- A table with the handler's keys, without metamethods; nil where it is no handler.
+local function handler_of(value, add)
+  if type(value) == "function" then
+    return { run = value }
+  elseif type(value) ~= "table" then
+    add({}, format('the file returned %s; write: return function(command) return 200, "OK" end',
+      text.show(value)))
+    return nil
+  end
+  local handler = {}
+  for key, element in next, value do
+    handler[key] = element
+  end
+  return handler
+end
+
+--- Judges what a handler file returned.
+---@param value any a function, or a table with at least `run`
+---@param context {chunk: string, source: string?, type: string, settings: any, ceiling: string[]?}
+---  `chunk` and `source` are the file's name and text, `type` the command type, `settings` the
+---  configuration's value for this handler, `ceiling` the capabilities that may be granted
+---@return table|nil contract
+---@return kaa.fault[]|nil faults
+---
+---     contract.check(function() end, { chunk = "park.lua", type = "park" }).timeout_s → 30
+function contract.check(value, context)
+  local list, add = faults.collector(context.source)
+  local handler = handler_of(value, add)
+  if not handler then
+    return nil, list
+  end
+  check_keys(handler, add)
+  local checked = check_plain(handler, add)
+  checked.needs = needs.check(handler.needs, context.ceiling, function(path, message)
+    add({ "needs", unpack(path) }, message)
+  end)
+  checked.settings = check_settings(handler.settings, context, add)
+  if handler.params ~= nil and check_schema(handler.params, "params", add) then
+    checked.params = handler.params
+  end
+  check_run(handler, add)
+  if #list > 0 then
+    return nil, faults.sorted(list)
+  end
+  checked.run = handler.run
+  checked.place = place_of(handler.run)
+  return checked
+end
+
+--- What the host is told of a contract, as plain values for JSON.
+---@param checked table a contract
+---@return {summary: string?, timeout_s: number, memory_mib: integer, needs: table}
+function contract.describe(checked)
+  return {
+    summary = checked.summary,
+    timeout_s = checked.timeout_s,
+    memory_mib = checked.memory_mib,
+    needs = checked.needs,
+  }
+end
+
+--- The payload that a handler is given. With `params` it is a table with their
+--- defaults, also where the command has no payload; without, it is left as it is.
+---@param checked table a contract
+---@param payload any nil: none; kaa.null: null
+---@return any payload
+---@return string|nil reason of a 400, where it does not fit: `slot: expected integer, got "x"`
+function contract.params_of(checked, payload)
+  if checked.params == nil then
+    return payload, nil
+  end
+  local filled, messages = params.apply(checked.params, payload)
+  if filled then
+    return filled, nil
+  end
+  return nil, text.one_line(concat(messages, "; "), REASON_BYTES)
+end
+
+return contract

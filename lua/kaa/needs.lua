@@ -1,0 +1,115 @@
+--- What a handler needs beyond the harmless: `needs = { "write" }`, or narrowed,
+--- `needs = { exec = { "/usr/bin/systemctl" } }`.
+local suggest = require "kaa.suggest"
+local text = require "kaa.text"
+local values = require "kaa.values"
+
+local find, format, gsub = string.find, string.format, string.gsub
+local concat = table.concat
+local ipairs, math_type, type = ipairs, math.type, type
+
+local needs = {}
+
+--- The capabilities that there are.
+needs.CAPABILITIES = { "exec", "native", "net", "write" }
+
+-- What the list of a narrowed capability holds.
+local EXAMPLES = {
+  exec = 'exec = { "/usr/bin/systemctl" }', native = 'native = { "periphery" }',
+  net = 'net = { "example.org" }', write = 'write = { "/var/tmp" }',
+}
+local IS_PATHS = { exec = true, write = true }
+
+local function is_capability(name)
+  return type(name) == "string" and EXAMPLES[name] ~= nil
+end
+
+local function unknown(name)
+  local near = suggest.nearest(name, needs.CAPABILITIES)
+  return format("unknown capability %s, %s", text.show(name),
+    near and "did you mean " .. text.quote(near) .. "?"
+      or "known: " .. concat(needs.CAPABILITIES, ", "))
+end
+
+--- A path without its last slashes, or nil where it is not absolute and plain.
+local function plain_path(path)
+  if type(path) ~= "string" or not find(path, "^/") or find(path, "[\0-\31\127]")
+      or find(path .. "/", "/%.%.?/") or find(path, "//") then
+    return nil
+  end
+  return #path > 1 and gsub(path, "/$", "") or path
+end
+
+local function plain_name(name)
+  return type(name) == "string" and name ~= "" and not find(name, "[\0-\32\127]") and name or nil
+end
+
+--- The list of a narrowed capability.
+local function narrowed(name, list, add)
+  if not values.is_array(list) or #list == 0 then
+    local hint = format("expected true or a list, as in %s", EXAMPLES[name])
+    add({ name }, format("%s, got %s", hint, text.show(list)))
+    return nil
+  end
+  local plain = {}
+  for index, element in ipairs(list) do
+    plain[index] = (IS_PATHS[name] and plain_path or plain_name)(element)
+    if not plain[index] then
+      add({ name, index }, format("expected %s, got %s",
+        IS_PATHS[name] and 'an absolute path without ".." in it' or "a name", text.show(element)))
+    end
+  end
+  return plain
+end
+
+local function add_one(granted, key, value, add)
+  local in_list = math_type(key) ~= nil
+  local name = in_list and value or key
+  if not is_capability(name) then
+    add({ key }, unknown(name))
+  elseif granted[name] ~= nil then
+    add({ key }, format("names %s twice", text.quote(name)))
+  else
+    granted[name] = (in_list or value == true) or narrowed(name, value, add)
+  end
+end
+
+local function check_ceiling(granted, ceiling, add)
+  local allowed = {}
+  for _, name in ipairs(ceiling) do
+    allowed[name] = true
+  end
+  for _, name in ipairs(needs.CAPABILITIES) do
+    if granted[name] and not allowed[name] then
+      add({ name }, format("%s is more than the configuration allows (%s)", text.quote(name),
+        #ceiling > 0 and concat(ceiling, ", ") or "nothing"))
+    end
+  end
+end
+
+--- Judges a handler's `needs`.
+---@param written any as the handler has it; nil: nothing needed
+---@param ceiling string[]|nil capabilities that may be granted; nil: all
+---@param add fun(path: (string|integer)[], message: string) called with each fault
+---@return table<string, true|string[]> granted by capability
+---
+---     needs.check({ "write", exec = { "/bin/x" } }, nil, add) → { write = true, exec = { "/bin/x" } }
+function needs.check(written, ceiling, add)
+  local granted = {}
+  if type(written) ~= "table" then
+    if written ~= nil then
+      local name = is_capability(written) and written or "write"
+      add({}, format('expected a list, as in needs = { "%s" }, got %s', name, text.show(written)))
+    end
+    return granted
+  end
+  for _, key in ipairs(text.sorted_keys(written)) do
+    add_one(granted, key, written[key], add)
+  end
+  if ceiling then
+    check_ceiling(granted, ceiling, add)
+  end
+  return granted
+end
+
+return needs

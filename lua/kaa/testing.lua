@@ -1,0 +1,160 @@
+--- Runs a handler in a Busted spec as the device would, with no agent and no
+--- platform: the file goes through the real contract, payloads and results through
+--- the real checks and through JSON. What acts on the world is recorded.
+---
+---     local device = require("kaa.testing").device("handlers/park.lua", {
+---       settings = { taken = { 3 } },
+---     })
+---     local status, reason, payload = device:command { slot = 3 }
+---     assert.equal(409, status)
+local binding = require "kaa.testing.binding"
+local contract = require "kaa.contract"
+local environment = require "kaa.testing.environment"
+local jsontext = require "kaa.testing.jsontext"
+local result = require "kaa.result"
+
+local testing = {}
+
+local Device = {}
+Device.__index = Device
+
+local function read(path)
+  local file = assert(io.open(path, "rb"))
+  local source = file:read "a"
+  file:close()
+  return source
+end
+
+local function shell(kaa)
+  return function(command)
+    local done, message, outcome = kaa.exec { "/bin/sh", "-c", command }
+    outcome = done or outcome
+    return done and true or nil, outcome.signal and "signal" or "exit", outcome.signal or outcome.code,
+      message
+  end
+end
+
+local function make_globals(device, directory)
+  local kaa = binding.create(device)
+  device.kaa = kaa
+  return environment.create {
+    directory = directory,
+    kaa = kaa,
+    needs = function()
+      return device:needs()
+    end,
+    print = kaa.log.info,
+    execute = shell(kaa),
+    popen = function()
+      error("io.popen is not part of the testing kit; use kaa.exec", 2)
+    end,
+  }
+end
+
+--- All faults of a file in one text.
+local function fault_text(chunk, faults)
+  local lines = {}
+  for index, fault in ipairs(faults) do
+    lines[index] = ("%s%s: %s"):format(chunk, fault.line and ":" .. fault.line or "", fault.message)
+  end
+  return table.concat(lines, "\n")
+end
+
+--- What the contract grants the handler; nil while the file loads.
+function Device:needs()
+  return self.contract and self.contract.needs
+end
+
+--- The value that JSON makes of a value.
+local function through_json(value)
+  if value == nil then
+    return nil
+  end
+  local json, message = jsontext.encode(value)
+  if not json then
+    return nil, message
+  elseif #json > jsontext.MAX_BYTES then
+    return nil, nil, #json
+  end
+  return jsontext.decode(json)
+end
+
+local function judged(checked, outcome)
+  if not outcome[1] then
+    local status, reason, payload = result.failure(outcome[2])
+    if status then
+      return status, reason, payload
+    end
+    return 500, result.reason(500, tostring(outcome[2]))
+  end
+  local status, reason, payload = result.normalise(outcome.n - 1, table.unpack(outcome, 2, outcome.n))
+  if not status then
+    return 500, result.reason(500, checked.place .. ": " .. reason)
+  end
+  return status, reason, payload
+end
+
+--- Sends the handler a command and gives its result as the platform would get it.
+---@param payload any|nil nil: none; kaa.null: null
+---@param fields {id: integer?, endpoint: string?, received_at: number?}|nil of the command
+---@return integer status
+---@return string reason
+---@return any payload nil: none
+function Device:command(payload, fields)
+  fields = fields or {}
+  local received, message = through_json(payload)
+  if message then
+    error("the payload is no JSON: " .. message, 2)
+  end
+  local given, refusal = contract.params_of(self.contract, received)
+  if refusal then
+    return 400, refusal, nil
+  end
+  self.last_id = fields.id or self.last_id + 1
+  local outcome = table.pack(pcall(self.contract.run, {
+    id = self.last_id,
+    type = self.type,
+    endpoint = fields.endpoint or self.kaa.endpoint,
+    payload = given,
+    received_at = fields.received_at or self.now,
+  }))
+  local status, reason, answer = judged(self.contract, outcome)
+  local sent, fault, size_bytes = through_json(answer)
+  if fault then
+    return 500, result.reason(500, ("%s: payload: %s"):format(self.contract.place, fault)), nil
+  elseif size_bytes then
+    return 500, ("Result too large: %d bytes, limit %d"):format(size_bytes, jsontext.MAX_BYTES), nil
+  end
+  return status, reason, sent
+end
+
+--- Loads a handler file. Raises with all its faults where it has any.
+---@param path string of the handler file; its name is the command type
+---@param options {settings: table?, endpoint: string?, ceiling: string[]?, now: number?,
+---  exec: table<string, table>|fun(argv: string[], options: table): table}|nil
+---  `settings` as in the configuration; `exec` what executed programs give: by command line,
+---  or a function; each { code = 0, signal = nil, stdout = "", stderr = "" }
+---@return table device with `samples` (sent by kaa.telemetry), `executed` (argv of kaa.exec),
+---  `logged` ({ level, message }), `now` (what kaa.now() gives; kaa.sleep adds to it), `contract`
+function testing.device(path, options)
+  local directory, name = path:match("^(.-)/?([^/]+)%.lua$")
+  local chunk, source = name .. ".lua", read(path)
+  local device = setmetatable({
+    type = name, options = options or {}, samples = {}, executed = {}, logged = {}, last_id = 0,
+    now = options and options.now or 1767225600.0,
+  }, Device)
+  local globals = make_globals(device, directory == "" and "." or directory)
+  local value = assert(load(source, "@" .. chunk, "t", globals))()
+  local checked, faults = contract.check(value, {
+    chunk = chunk, source = source, type = name, settings = device.options.settings,
+    ceiling = device.options.ceiling,
+  })
+  if not checked then
+    error(fault_text(chunk, faults), 2)
+  end
+  device.contract = checked
+  device.kaa.settings = checked.settings
+  return device
+end
+
+return testing

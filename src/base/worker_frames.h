@@ -1,0 +1,132 @@
+/* What the host and kaalua-worker say to each other (frames of base/frame.h).
+ *
+ * kaalua-worker is started in one of three ways, each under a leader: the process
+ * that the host started becomes a subreaper, forks the one that does the work,
+ * and ends everything beneath it when its lifeline closes.
+ *
+ *   kaalua-worker lua                 fd 3 frames, fd 4 lifeline
+ *   kaalua-worker exec PROGRAM ARG…   fd 0, 1, 2 the program's, fd 4 lifeline
+ *   kaalua-worker detach PROGRAM ARG… the same, but the leader sends its ending
+ *                                     (wait_status 0) as soon as the program has
+ *                                     started, and goes: the program lives on in a
+ *                                     session of its own, also when the host ends
+ *
+ * The lifeline, a socket. Host to leader: WORKER_LIFELINE_ASK (one byte: asks
+ * the working process to stop, SIGUSR1); closing it ends the whole subtree with
+ * SIGKILL, then the leader. Leader to host, once, when the working process has
+ * ended: struct worker_ending. What that process left behind lives until the
+ * lifeline closes.
+ *
+ * Frames, in the order of a worker's life. "text" and "bytes" are fields of
+ * frame_put_bytes; JSON texts are UTF-8. */
+#ifndef KAALUA_BASE_WORKER_FRAMES_H
+#define KAALUA_BASE_WORKER_FRAMES_H
+
+#include <stdint.h>
+
+enum { WORKER_FRAMES_FD = 3, WORKER_LIFELINE_FD = 4 };
+
+enum { WORKER_LIFELINE_ASK = 'A' };
+
+struct worker_ending {
+  int32_t wait_status; /* as waitpid() gives it */
+  int32_t exec_errno;  /* of exec PROGRAM: why it could not be started, or 0 */
+};
+
+enum worker_frame {
+  /* host → worker, first and once: what to load.
+   *   text  purpose     "handler" | "config"
+   *   text  name        the command type; "" for a configuration
+   *   text  chunk       name in messages: "park.lua"
+   *   bytes source      the file's text
+   *   text  options     JSON object: settings (of this handler, any value or absent),
+   *                     private (array of absolute paths that no handler may read
+   *                     or write), handlers (array of the handler directories: never writable),
+   *                     ceiling (array of the capabilities that may be granted,
+   *                     absent: all of them)
+   *   u32   count of libraries, then for each
+   *     text  module    what require() is given: "valve" or "drivers.valve"
+   *     text  chunk     "lib/valve.lua"
+   *     bytes source */
+  WORKER_VERSION = 'V',
+
+  /* host → worker: a command to run. Several may follow each other; the worker
+   * runs them in order, one at a time.
+   *   i64   job         the host's number for it, echoed in MARK and FINISHED
+   *   i64   id          the command's id
+   *   text  type
+   *   text  endpoint    its token
+   *   i64   received_at milliseconds since 1970 UTC
+   *   bytes element     the command as delivered (11/CEP): {"id":…,"payload":…} */
+  WORKER_COMMAND = 'C',
+
+  /* host → worker: what became of an EXEC.
+   *   u32   call
+   *   text  failure     "" where the program ran and ended by itself, else one
+   *                     line: "/bin/x: No such file or directory"
+   *   i64   code        exit code, -1 where a signal ended it
+   *   i64   signal      0 where none
+   *   u8    timed_out
+   *   i64   stdout_cut  bytes that were left out, 0 where all is there
+   *   i64   stderr_cut
+   *   bytes stdout
+   *   bytes stderr */
+  WORKER_EXECUTED = 'e',
+
+  /* worker → host, once after VERSION.
+   *   text  JSON object:
+   *     faults    array of {file, line (0: none), message, source (the line's text, or absent)}
+   *     contract  where faults is empty and the purpose is "handler":
+   *               {summary?, timeout_s, memory_mib, needs: {exec?: true|[paths],
+   *                write?: true|[paths], net?: true|[…], native?: true|[…]}}
+   *     value     where faults is empty and the purpose is "config": the table, checked,
+   *               with defaults, unknown keys refused */
+  WORKER_LOADED = 'L',
+
+  /* worker → host: the command begins; its time limit starts.
+   *   i64   job */
+  WORKER_MARK = 'M',
+
+  /* worker → host: the command's result.
+   *   i64   job
+   *   i64   status      100 to 599
+   *   text  reason      one line of UTF-8, at most 256 bytes
+   *   u8    has_payload
+   *   bytes payload     JSON
+   *   text  trace       traceback for the log where the handler failed, else ""
+   *   u8    spent       1: the Lua state is not to be used again (time or memory
+   *                     limit); the worker runs no further command */
+  WORKER_FINISHED = 'F',
+
+  /* worker → host: asked to stop, here is where: sent before the handler is
+   * interrupted, so that the place is known even where it cannot be.
+   *   i64   job
+   *   text  place       "loop.lua:3", or "" */
+  WORKER_AT = 'A',
+
+  /* worker → host: samples for the platform, a JSON array of objects.
+   *   text  endpoint
+   *   bytes samples */
+  WORKER_TELEMETRY = 'T',
+
+  /* worker → host: a line for the log.
+   *   u8    level       enum log_level
+   *   bytes message     at most 4 kB */
+  WORKER_LOG = 'P',
+
+  /* worker → host: run a program (kaa.exec). The worker waits for EXECUTED, for
+   * a detached one too (it is answered once started).
+   *   u32   call
+   *   i64   job
+   *   u32   count, then texts: argv
+   *   u8    has_stdin
+   *   bytes stdin
+   *   i64   timeout_ms  0: none but the command's own
+   *   text  cwd         "": the root directory
+   *   u32   count, then texts NAME=VALUE: added to PATH, LANG and HOME
+   *   i64   max_output  bytes kept of each stream
+   *   u8    detach */
+  WORKER_EXEC = 'E',
+};
+
+#endif

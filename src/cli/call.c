@@ -1,0 +1,245 @@
+#include "base/clock.h"
+#include "base/memory.h"
+#include "cli/command_line.h"
+#include "host/faults.h"
+#include "host/sources.h"
+#include "host/worker.h"
+#include "kp/name.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct call {
+  const struct command_line *line;
+  struct loop *loop;
+  struct command command;
+  struct command_result result; /* status 0 until there is one */
+  json_t *telemetry;
+};
+
+static void set_result(struct call *call, int status, char *reason)
+{
+  call->result = (struct command_result){.status = status, .reason = reason};
+}
+
+/* The ports of the worker */
+
+static void on_loaded(void *context, struct worker *worker, const json_t *report)
+{
+  struct call *call = context;
+  const json_t *faults = json_object_get(report, "faults");
+  if (!json_array_size(faults)) {
+    version_set_contract(worker_version(worker), json_object_get(report, "contract"));
+    worker_run(worker, &call->command);
+    return;
+  }
+  json_t *paths = json_array();
+  faults_add_reported(paths, faults, worker_version(worker)->source.chunk,
+                      worker_version(worker)->path);
+  faults_print(paths, stderr);
+  json_decref(paths);
+  const json_t *first = json_array_get(faults, 0);
+  long long line = json_integer_value(json_object_get(first, "line"));
+  const char *file = json_string_value(json_object_get(first, "file"));
+  const char *message = json_string_value(json_object_get(first, "message"));
+  set_result(call, 503, line ? memory_format("%s:%lld: %s", file, line, message)
+                             : memory_format("%s: %s", file, message));
+  loop_stop(call->loop);
+}
+
+static void on_finished(void *context, struct worker *worker, struct command *command,
+                        struct command_result *result, const char *trace, int64_t run_ms)
+{
+  struct call *call = context;
+  (void)worker;
+  (void)command;
+  (void)run_ms;
+  call->result = *result;
+  if (*trace)
+    fprintf(stderr, "%s\n", trace);
+  loop_stop(call->loop);
+}
+
+static void on_put_back(void *context, struct worker *worker, struct command *command)
+{
+  struct call *call = context; /* the worker ended between loading and beginning */
+  (void)worker;
+  (void)command;
+  set_result(call, 500, memory_text("Handler ended before the command began"));
+  loop_stop(call->loop);
+}
+
+static void on_telemetry(void *context, const char *endpoint, const char *samples, size_t size)
+{
+  struct call *call = context;
+  (void)endpoint;
+  char *text = memory_copied(samples, size);
+  json_t *list = jsontext_parse(samples, size, NULL);
+  json_array_extend(call->telemetry, list);
+  json_decref(list);
+  if (!call->line->json)
+    log_info(call->command.key.type, "telemetry", "samples", text);
+  free(text);
+}
+
+static void on_over(void *context, struct worker *worker, enum worker_end end, const char *how)
+{
+  (void)context; /* its result or its fault came before */
+  (void)worker;
+  (void)end;
+  (void)how;
+}
+
+static void run_in_worker(struct call *call, const struct workplace *workplace,
+                          struct version *version, const json_t *settings)
+{
+  const struct worker_ports ports = {
+      .context = call,
+      .loaded = on_loaded,
+      .finished = on_finished,
+      .put_back = on_put_back,
+      .telemetry = on_telemetry,
+      .over = on_over,
+  };
+  const struct worker_options options = {
+      .purpose = WORKER_HANDLER,
+      .settings = json_object_get(settings, version->type),
+  };
+  struct error error = {0};
+  struct worker *worker = worker_start(workplace, version, &options, &ports, &error);
+  if (!worker) {
+    set_result(call, 503, memory_format("No worker could be started: %s", error.text));
+    return;
+  }
+  while (!call->result.status)
+    loop_run(call->loop);
+  worker_destroy(worker);
+}
+
+static void run_type(struct call *call, const struct workplace *workplace,
+                     const struct config *config)
+{
+  const char *type = call->command.key.type;
+  struct sources *sources =
+      sources_create((const char *const *)config->handlers, config->handler_count);
+  sources_scan(sources);
+  const char *fault;
+  for (size_t i = 0; (fault = sources_fault(sources, i)); i++)
+    fprintf(stderr, "%s\n", fault);
+  const struct source_file *file = name_is_type(type, strlen(type)) ? sources_find(sources, type) : NULL;
+  if (!file) {
+    set_result(call, 501, memory_format("No handler for %s", type));
+  } else if (file->fault) {
+    set_result(call, 503, memory_format("%s: %s", file->name, file->fault));
+  } else {
+    struct version *version = version_create(type, file->path, file->name, file->text,
+                                             file->text_bytes, sources_library(sources));
+    run_in_worker(call, workplace, version, config->settings);
+    version_drop(version);
+  }
+  sources_destroy(sources);
+}
+
+static void print_json(const struct call *call)
+{
+  struct buffer out = {0};
+  buffer_format(&out, "{\"statusCode\":%d,\"reasonPhrase\":", call->result.status);
+  jsontext_write_string(&out, call->result.reason, strlen(call->result.reason));
+  if (call->result.payload) {
+    buffer_append_text(&out, ",\"payload\":");
+    buffer_append(&out, call->result.payload, call->result.payload_bytes);
+  }
+  buffer_append_text(&out, ",\"telemetry\":");
+  jsontext_write(&out, call->telemetry);
+  printf("%s}\n", buffer_text(&out));
+  buffer_clear(&out);
+}
+
+static void print_text(const struct call *call)
+{
+  printf("%d %s\n", call->result.status, call->result.reason);
+  if (call->result.payload)
+    printf("%.*s\n", (int)call->result.payload_bytes, call->result.payload);
+}
+
+/* Makes the element as the platform would deliver it. Returns false where the
+ * payload is no JSON. */
+static bool make_command(struct call *call)
+{
+  const char *payload = call->line->operand_count > 1 ? call->line->operands[1] : NULL;
+  struct json_fault fault;
+  json_t *value = payload ? jsontext_parse(payload, strlen(payload), &fault) : NULL;
+  if (payload && !value) {
+    fprintf(stderr, "kaalua call: the payload is no JSON: %s\n  %s\n  %*s\n"
+                    "  a text needs quotes of its own: '\"text\"'\n",
+            fault.text, payload, (int)fault.position + 1, "^");
+    return false;
+  }
+  struct buffer element = {0};
+  buffer_append_text(&element, "{\"id\":1");
+  if (payload)
+    buffer_format(&element, ",\"payload\":%s", payload);
+  buffer_append_char(&element, '}');
+  json_decref(value);
+  call->command.key = (struct command_key){
+      .endpoint = call->line->flags.token ? call->line->flags.token : "local",
+      .type = call->line->operands[0],
+      .id = 1,
+  };
+  call->command.received_wall_ms = clock_wall_ms();
+  call->command.element_bytes = element.size_bytes;
+  call->command.element = buffer_take(&element);
+  return true;
+}
+
+static int call_with(struct call *call, struct workplace *workplace)
+{
+  struct config config;
+  json_t *faults = json_array();
+  int status = CLI_USAGE;
+  if (config_load(&config, &call->line->flags, CONFIG_FOR_HANDLERS, workplace, faults) < 0) {
+    faults_print(faults, stderr);
+  } else {
+    log_set_level(config.log_level);
+    run_type(call, workplace, &config);
+    if (call->line->json)
+      print_json(call);
+    else
+      print_text(call);
+    status = call->result.status >= 200 && call->result.status < 300 ? CLI_DONE : CLI_FAILED;
+  }
+  json_decref(faults);
+  config_clear(&config);
+  return status;
+}
+
+static int run(const struct command_line *line)
+{
+  struct call call = {.line = line, .loop = loop_create(), .telemetry = json_array()};
+  struct workplace workplace;
+  struct error error = {0};
+  int status = CLI_USAGE;
+  if (workplace_open(&workplace, call.loop, &error) < 0) {
+    fprintf(stderr, "kaalua: %s\n", error.text);
+  } else {
+    if (make_command(&call))
+      status = call_with(&call, &workplace);
+    workplace_close(&workplace);
+  }
+  json_decref(call.telemetry);
+  command_result_clear(&call.result);
+  free(call.command.element);
+  loop_destroy(call.loop);
+  return status;
+}
+
+const struct cli_command cli_call = {
+    .name = "call",
+    .usage = "call TYPE [PAYLOAD] [--handlers D] [--config F] [--json]",
+    .summary = "run one command here, without the platform; PAYLOAD is JSON",
+    .flags = FLAG_CONFIG | FLAG_HANDLERS | FLAG_JSON,
+    .operands_min = 1,
+    .operands_max = 2,
+    .run = run,
+};

@@ -1,0 +1,49 @@
+/* What the subcommands share: their descriptors, flags and exit statuses. */
+#ifndef KAALUA_CLI_COMMAND_LINE_H
+#define KAALUA_CLI_COMMAND_LINE_H
+
+#include "host/config.h"
+
+#include <stdbool.h>
+
+/* Exit statuses of every subcommand. */
+enum {
+  CLI_DONE = 0,
+  CLI_FAILED = 1,    /* it was done, and the answer is no */
+  CLI_USAGE = 2,     /* wrong usage, or wrong configuration */
+  CLI_TRY_AGAIN = 75, /* sysexits.h, EX_TEMPFAIL */
+};
+
+/* Flags that a subcommand takes, as bits. */
+enum {
+  FLAG_CONFIG = 1 << 0, /* --config F */
+  FLAG_PLATFORM = 1 << 1, /* --url, --app-version, --token, --state */
+  FLAG_HANDLERS = 1 << 2, /* --handlers D */
+  FLAG_JSON = 1 << 3, /* --json */
+};
+
+struct command_line {
+  struct config_flags flags;
+  bool json;
+  char **operands; /* what is no flag */
+  int operand_count;
+};
+
+struct cli_command {
+  const char *name;
+  const char *usage;   /* behind "kaalua " */
+  const char *summary; /* one line */
+  int flags;
+  int operands_min, operands_max; /* -1: any number */
+  int (*run)(const struct command_line *line);
+};
+
+extern const struct cli_command cli_run, cli_call, cli_check;
+
+/* Reads the arguments behind the subcommand's name. Returns 0, or CLI_USAGE
+ * once it has said on standard error what is wrong; *help tells that --help
+ * was asked for. */
+int command_line_read(struct command_line *line, const struct cli_command *command, int argc,
+                      char **argv, bool *help);
+
+#endif

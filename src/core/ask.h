@@ -1,0 +1,109 @@
+/* Command requests: what is outstanding is asked for after each connect, for
+ * each new type, at an interval, after errors, and where commands were left
+ * for want of room. At most 500 a second. No memory per pair of endpoint and
+ * type, but for the few that were left. Private to src/core. */
+#ifndef KAALUA_CORE_ASK_H
+#define KAALUA_CORE_ASK_H
+
+#include "core/deadline.h"
+#include "core/round.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+enum {
+  ASK_PER_SECOND = 500,
+  ASK_SPREAD_MS = 10 * 1000,
+  ASK_MAX_LEFT = 256,       /* pairs; beyond, a whole round is begun instead */
+  ASK_LEFT_GAP_MS = 1000,
+  ASK_RETRY_MS = 10 * 1000, /* after an error, doubling */
+  ASK_SILENCE_MS = 10 * 1000,
+};
+
+struct core;
+struct endpoint;
+struct type;
+struct left;
+
+TAILQ_HEAD(left_list, left);
+TAILQ_HEAD(again_list, endpoint);
+TAILQ_HEAD(fresh_list, type);
+
+enum ask_answer { ASK_NONE, ASK_SUCCESS, ASK_ERROR };
+
+/* Of an endpoint; holds for one connection. */
+struct ask_endpoint {
+  struct deadline retry;
+  TAILQ_ENTRY(endpoint) again;
+  size_t next_type; /* while in asks.again */
+  int64_t asked_ms; /* the first request on this connection; -1: none yet */
+  int64_t retried_ms;
+  uint32_t connection; /* what stands here is of this one */
+  uint8_t answer;      /* enum ask_answer: the last one */
+  uint8_t failures;
+  bool is_again;
+};
+
+/* Of a type. */
+struct ask_type {
+  TAILQ_ENTRY(type) fresh;
+  size_t next_endpoint; /* while in asks.fresh */
+  int64_t left_asked_ms;
+  bool is_fresh;
+};
+
+struct ask_pair {
+  struct endpoint *endpoint;
+  struct type *type;
+};
+
+struct asks {
+  struct endpoint **endpoints;
+  size_t endpoint_count;
+  size_t endpoint_capacity;
+  struct type **types; /* with a handler file, sorted */
+  size_t type_count;
+  struct round round;
+  struct ask_pair held; /* taken from a list and not sent: the transport had no room */
+  struct left_list left;
+  size_t left_count;
+  bool has_left_all; /* more were left than can be remembered */
+  bool is_leaving;   /* the burst was told of */
+  struct again_list again;
+  struct fresh_list fresh;
+  struct deadline next_slot;
+  struct deadline next_round;
+  int64_t next_round_ms; /* not before the one that is going has ended */
+  int64_t sent_ms[ASK_PER_SECOND]; /* of the last ones, a ring */
+  size_t sent_at;
+};
+
+void ask_init(struct asks *asks);
+void ask_type_init(struct ask_type *type);
+void ask_clear(struct asks *asks);
+
+void ask_add_endpoint(struct core *core, struct endpoint *endpoint);
+
+/* Takes the array. */
+void ask_set_types(struct core *core, struct type **types, size_t count);
+
+void ask_connected(struct core *core);
+void ask_disconnected(struct core *core);
+
+/* Commands of this pair were left: it is asked again when there is room. */
+void ask_left(struct core *core, struct endpoint *endpoint, struct type *type);
+
+/* The platform answered a request of this endpoint; `status` 0: with commands. */
+void ask_answered(struct core *core, struct endpoint *endpoint, const char *type, int status,
+                  const char *reason);
+
+/* Whether command requests of this endpoint succeed, as far as this connection
+ * tells; silence counts as success. */
+bool ask_has_success(struct core *core, struct endpoint *endpoint);
+
+/* Sends what is due. */
+void ask_send(struct core *core);
+
+#endif

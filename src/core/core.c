@@ -1,0 +1,214 @@
+#include "core/core.h"
+
+#include "base/memory.h"
+#include "core/intake.h"
+#include "core/queue.h"
+#include "core/state.h"
+#include "core/verdict.h"
+#include "kp/name.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static struct core_options with_defaults(const struct core_options *options)
+{
+  struct core_options full = *options;
+  if (!full.max_queued)
+    full.max_queued = 1000;
+  if (!full.ask_interval_ms)
+    full.ask_interval_ms = 300 * 1000;
+  if (!full.silence_ms)
+    full.silence_ms = 10 * 1000;
+  if (!full.max_telemetry_bytes)
+    full.max_telemetry_bytes = 1024 * 1024;
+  return full;
+}
+
+struct core *core_create(const struct core_ports *ports, const struct storage *storage,
+                         const struct core_options *options)
+{
+  struct core *core = memory_zeroed(1, sizeof *core);
+  core->ports = *ports;
+  core->storage = *storage;
+  core->options = with_defaults(options);
+  core->random = options->seed;
+  TAILQ_INIT(&core->grown);
+  notes_init(&core->notes);
+  repeat_init(&core->repeats);
+  report_init(&core->reports);
+  ask_init(&core->asks);
+  outbox_init(&core->outbox);
+  return core;
+}
+
+void core_destroy(struct core *core)
+{
+  if (!core)
+    return;
+  outbox_clear(&core->outbox);
+  ask_clear(&core->asks);
+  report_clear(core);
+  repeat_clear(&core->repeats);
+  life_clear(&core->lives);
+  batch_clear(&core->batches);
+  notes_clear(&core->notes);
+  deadlines_clear(&core->deadlines);
+  state_clear(core);
+  free(core);
+}
+
+void core_add_endpoint(struct core *core, const char *token)
+{
+  if (!state_find_endpoint(core, token))
+    ask_add_endpoint(core, state_add_endpoint(core, token));
+}
+
+void core_set_types(struct core *core, const char *const *names, size_t count)
+{
+  struct type **types = memory_zeroed(count, sizeof *types);
+  for (size_t i = 0; i < count; i++)
+    types[i] = state_intern_type(core, names[i], true);
+  ask_set_types(core, types, count);
+}
+
+void core_connected(struct core *core, int64_t now_ms)
+{
+  core->now_ms = now_ms;
+  core->is_connected = true;
+  core->connection++;
+  core->connected_ms = now_ms;
+  state_unblock(core);
+  repeat_clear(&core->repeats);
+  report_connected(core);
+  ask_connected(core);
+}
+
+void core_disconnected(struct core *core, int64_t now_ms)
+{
+  core->now_ms = now_ms;
+  if (!core->is_connected)
+    return;
+  core->is_connected = false;
+  state_unblock(core);
+  report_disconnected(core);
+  ask_disconnected(core);
+  outbox_disconnected(core);
+}
+
+void core_writable(struct core *core)
+{
+  state_unblock(core);
+}
+
+void core_commands(struct core *core, const char *endpoint, const char *type, uint32_t request_id,
+                   const char *text, size_t size, int64_t received_wall_ms, int64_t now_ms)
+{
+  core->now_ms = now_ms;
+  struct intake intake = {
+      .endpoint = state_find_endpoint(core, endpoint),
+      .text = text,
+      .size_bytes = size,
+      .received_wall_ms = received_wall_ms,
+  };
+  if (!intake.endpoint) {
+    intake_malformed(core, endpoint, type, "an endpoint that is not of this agent");
+    return;
+  }
+  if (request_id)
+    ask_answered(core, intake.endpoint, type, 0, "");
+  if (!name_is_type(type, strlen(type))) {
+    intake_malformed(core, endpoint, type, "not a command type");
+    return;
+  }
+  intake.type = state_intern_type(core, type, false);
+  if (intake.type)
+    intake_message(core, &intake);
+  else
+    intake_malformed(core, endpoint, type, "too many command types without a handler");
+}
+
+void core_answered(struct core *core, enum core_message kind, const char *endpoint,
+                   const char *type, uint32_t request_id, int status, const char *reason,
+                   int64_t now_ms)
+{
+  core->now_ms = now_ms;
+  struct endpoint *known = state_find_endpoint(core, endpoint);
+  if (!known)
+    return;
+  if (!reason)
+    reason = "";
+  switch (kind) {
+  case CORE_REQUEST: ask_answered(core, known, type, status, reason); break;
+  case CORE_RESULT: verdict_answered(core, endpoint, type, request_id, status, reason); break;
+  case CORE_TELEMETRY: outbox_answered(core, endpoint, request_id, status, reason); break;
+  }
+}
+
+void core_published(struct core *core, uint32_t request_id, int64_t now_ms)
+{
+  core->now_ms = now_ms;
+  if (!verdict_published(core, request_id))
+    outbox_published(core, request_id);
+}
+
+void core_telemetry(struct core *core, const char *endpoint, const char *samples, size_t size)
+{
+  struct endpoint *known = state_find_endpoint(core, endpoint);
+  if (known)
+    outbox_add(core, known, samples, size);
+}
+
+/* The batch goes last: what the ports called back with is in it. */
+void core_flush(struct core *core, int64_t now_ms)
+{
+  core->now_ms = now_ms;
+  if (core->is_calling)
+    return;
+  core->is_calling = true;
+  queue_announce(core);
+  report_send(core);
+  ask_send(core);
+  outbox_send(core);
+  notes_tell(core);
+  core->is_calling = false;
+  batch_submit(core);
+}
+
+void core_stored(struct core *core, int64_t now_ms)
+{
+  core->now_ms = now_ms;
+  bool was_calling = core->is_calling;
+  core->is_calling = true;
+  batch_stored(core);
+  core->is_calling = was_calling;
+}
+
+int64_t core_next_deadline(const struct core *core)
+{
+  return deadline_next_ms(&core->deadlines);
+}
+
+void core_tick(struct core *core, int64_t now_ms)
+{
+  core->now_ms = now_ms;
+  state_unblock(core);
+  for (struct deadline *due; (due = deadline_take(&core->deadlines, now_ms));)
+    due->expire(core, due);
+  core_flush(core, now_ms);
+}
+
+void core_get_counts(const struct core *core, struct core_counts *counts)
+{
+  *counts = core->counts;
+  counts->received = core->lives.counts[COMMAND_RECEIVED];
+  counts->queued = core->lives.counts[COMMAND_QUEUED];
+  counts->running = core->lives.counts[COMMAND_RUNNING];
+  counts->done = core->lives.counts[COMMAND_DONE];
+  counts->telemetry_waiting = core->outbox.count;
+  counts->telemetry_dropped = core->outbox.dropped;
+}
+
+bool core_is_settled(const struct core *core)
+{
+  return !core->lives.counts[COMMAND_DONE] && !core->outbox.count;
+}

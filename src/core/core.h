@@ -1,0 +1,156 @@
+/* The life of a command, from the array that delivers it to the confirmation of
+ * its result. Pure: it does no I/O and reads no clock; time comes in as an
+ * argument (milliseconds, monotonic), decisions go out through the ports.
+ *
+ * One thread. A usual order of calls:
+ *   core_create, core_add_endpoint …, core_set_types
+ *   core_connected, then for what arrives: core_commands, core_answered, core_published
+ *   for work: port queued → core_hand_out → port run → core_finish | core_put_back
+ *   after each turn of the loop: core_flush; when the storage has it: core_stored, then
+ *   core_flush again (with a storage that is done at once: in turn until nothing is submitted)
+ *   at core_next_deadline(): core_tick
+ *
+ * Ports are called from core_flush, core_stored and core_tick only, never from
+ * within the other calls; a port may call back into the core (core_flush and
+ * core_tick do nothing then, the call that is under way goes on; core_stored and
+ * core_destroy may not be called). */
+#ifndef KAALUA_CORE_CORE_H
+#define KAALUA_CORE_CORE_H
+
+#include "core/command.h"
+#include "core/storage.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct core;
+
+enum core_message { CORE_REQUEST, CORE_RESULT, CORE_TELEMETRY };
+
+/* What the core tells of itself through the port note. */
+enum core_note {
+  CORE_NOTE_MALFORMED,    /* a message that is not one JSON array, or an element without a readable id */
+  CORE_NOTE_REFUSED_ELEMENT, /* an element answered 400 or 413 */
+  CORE_NOTE_REPEAT,       /* answered from what is stored; detail tells its age */
+  CORE_NOTE_LEFT,         /* not accepted: the queue is full */
+  CORE_NOTE_RESULT_REFUSED, /* the platform refused a result for good */
+  CORE_NOTE_RESULT_RETRY, /* a result array was refused or not answered; it is tried again */
+  CORE_NOTE_TRUSTED,      /* confirmed at the broker's word: the platform never answers results */
+  CORE_NOTE_REQUEST_ERROR, /* a command request was answered with an error; once per change */
+  CORE_NOTE_TELEMETRY_DROPPED, /* the outbox was full, or the platform refused samples */
+};
+
+struct core_ports {
+  void *context;
+  /* Commands of this type wait; the host calls core_hand_out() when it has room. Also
+   * for a type without a handler: what is not handed out is not answered.
+   * Called once each time the type's queue grows in a turn. */
+  void (*queued)(void *context, const char *type);
+  /* The command is durable as running: run it. Borrows it until core_finish or
+   * core_put_back. */
+  void (*run)(void *context, struct command *command);
+  /* Sends a message over the transport (command request, result array, samples).
+   * `type` is NULL for telemetry. Returns 0, or -EAGAIN where the transport has
+   * no room: the core tries again at core_writable() or the next tick. */
+  int (*send)(void *context, enum core_message kind, const char *endpoint, const char *type,
+              uint32_t request_id, const char *body, size_t body_bytes);
+  /* Something worth a line in the log or a counter; `detail` is one line. */
+  void (*note)(void *context, enum core_note note, const char *endpoint, const char *type,
+               int64_t id, const char *detail);
+};
+
+struct core_options {
+  uint64_t seed;          /* of jitter and of the first request id */
+  size_t max_queued;      /* 0: 1,000 commands received or queued; beyond it, or with 16 MB of
+                             elements or of unconfirmed results, commands are left */
+  int64_t ask_interval_ms; /* 0: 300,000; how often all outstanding commands are asked for */
+  int64_t silence_ms;     /* 0: 10,000; a result array without an answer is tried again */
+  bool id_reuse_never;    /* a finished id with another payload is a repeat, too */
+  size_t max_telemetry_bytes; /* 0: 1 MB waiting for the connection */
+};
+
+/* Returns owned, core_destroy() it. Copies ports, storage and options. */
+struct core *core_create(const struct core_ports *ports, const struct storage *storage,
+                         const struct core_options *options);
+void core_destroy(struct core *core);
+
+/* Before anything of this endpoint arrives; one that is added on a connection is
+ * asked for from the next round on. Copies the token. */
+void core_add_endpoint(struct core *core, const char *token);
+
+/* The types that have a handler file, sorted; they are asked for. A type that is
+ * new here is asked for at once on a connection. Copies the names. */
+void core_set_types(struct core *core, const char *const *types, size_t count);
+
+/* The connection stands and is subscribed. The first time all types of all
+ * endpoints are asked for at once, later spread over 10 s. Retries begin anew. */
+void core_connected(struct core *core, int64_t now_ms);
+void core_disconnected(struct core *core, int64_t now_ms);
+
+/* The transport took messages again after a -EAGAIN. */
+void core_writable(struct core *core);
+
+/* A message with commands: a push, or the reply to a command request (then
+ * `request_id` is not 0). Borrows the text. An endpoint that was not added, or a
+ * type that is no type, is counted as malformed. */
+void core_commands(struct core *core, const char *endpoint, const char *type, uint32_t request_id,
+                   const char *text, size_t size, int64_t received_wall_ms, int64_t now_ms);
+
+/* The platform's answer to a message of ours: `status` 0 for …/status (success),
+ * else the error object's code (0 readable code → pass 500) with its reason.
+ * `request_id` may be 0 for an error (1/KP: an error may come without). */
+void core_answered(struct core *core, enum core_message kind, const char *endpoint, const char *type,
+                   uint32_t request_id, int status, const char *reason, int64_t now_ms);
+
+/* The transport's peer has the message with this id (MQTT: PUBACK). */
+void core_published(struct core *core, uint32_t request_id, int64_t now_ms);
+
+/* Moves up to `max` queued commands of a type, oldest first, to running; each
+ * goes to the port run once that is durable. Returns how many. */
+size_t core_hand_out(struct core *core, const char *type, size_t max);
+
+/* Announces room for commands of a type that have not come yet: up to `max` of
+ * them go to the port run without core_hand_out(), durable as running in the
+ * same batch that accepts them, as long as none of the type waits. Each that
+ * runs uses up one; a new call sets the number anew, 0 withdraws it (one that is
+ * with the storage already still runs), core_put_back() of the type withdraws
+ * it, too. What is on its way under it counts against the `max` of
+ * core_hand_out(), so that both may be given the room that is free now. */
+void core_hand_out_ahead(struct core *core, const char *type, size_t max);
+
+/* A running command ended. Takes what `result` owns and empties it. A command
+ * that is not running (any more) is left alone. */
+void core_finish(struct core *core, struct command *command, struct command_result *result);
+
+/* A running command had not begun (its worker died, or the host stops): queued
+ * again, in its old place. */
+void core_put_back(struct core *core, struct command *command);
+
+/* Samples for the platform: a JSON array. Copies. */
+void core_telemetry(struct core *core, const char *endpoint, const char *samples, size_t size);
+
+/* Submits what has gathered and sends what is due. After each turn of the loop. */
+void core_flush(struct core *core, int64_t now_ms);
+
+/* The storage has carried out the batch that was submitted last. */
+void core_stored(struct core *core, int64_t now_ms);
+
+/* The time of the next core_tick(), INT64_MAX where nothing is due. */
+int64_t core_next_deadline(const struct core *core);
+void core_tick(struct core *core, int64_t now_ms);
+
+struct core_counts {
+  size_t received, queued, running, done; /* now */
+  uint64_t accepted, answered, repeats, left, malformed, refused, confirmed; /* since the start;
+                             refused: results that the platform refused for good */
+  size_t telemetry_waiting;
+  uint64_t telemetry_dropped;
+};
+
+void core_get_counts(const struct core *core, struct core_counts *counts);
+
+/* Whether everything that was done is confirmed and no telemetry waits. */
+bool core_is_settled(const struct core *core);
+
+#endif

@@ -1,0 +1,27 @@
+/* What the platform delivers: arrays of commands, cut into their elements.
+ * Private to src/core. */
+#ifndef KAALUA_CORE_INTAKE_H
+#define KAALUA_CORE_INTAKE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct core;
+struct endpoint;
+struct type;
+
+/* One message. Borrows the text. */
+struct intake {
+  struct endpoint *endpoint;
+  struct type *type;
+  const char *text;
+  size_t size_bytes;
+  int64_t received_wall_ms;
+};
+
+void intake_message(struct core *core, const struct intake *intake);
+
+/* Counts and notes what cannot be read. */
+void intake_malformed(struct core *core, const char *endpoint, const char *type, const char *why);
+
+#endif

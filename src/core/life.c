@@ -1,0 +1,135 @@
+#include "core/life.h"
+
+#include "base/memory.h"
+#include "core/state.h"
+
+#include <search.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int compare_lives(const void *a, const void *b)
+{
+  return command_key_compare(a, b);
+}
+
+static int compare_pointers(const void *a, const void *b)
+{
+  uintptr_t left = (uintptr_t)a, right = (uintptr_t)b;
+  return left < right ? -1 : left > right;
+}
+
+static int compare_lanes(const void *a, const void *b)
+{
+  const struct lane *left = a, *right = b;
+  int order = compare_pointers(left->endpoint, right->endpoint);
+  return order ? order : compare_pointers(left->type, right->type);
+}
+
+static struct lane *lane_of(struct core *core, struct endpoint *endpoint, struct type *type)
+{
+  struct lane wanted = {.endpoint = endpoint, .type = type};
+  struct lane **node = tfind(&wanted, &core->lives.lanes, compare_lanes);
+  if (node)
+    return *node;
+  struct lane *lane = memory_zeroed(1, sizeof *lane);
+  lane->endpoint = endpoint;
+  lane->type = type;
+  TAILQ_INIT(&lane->ready);
+  tsearch(lane, &core->lives.lanes, compare_lanes);
+  return lane;
+}
+
+void life_release_lane(struct core *core, struct lane *lane)
+{
+  if (lane->lives || lane->outstanding)
+    return;
+  tdelete(lane, &core->lives.lanes, compare_lanes);
+  free(lane);
+}
+
+struct command_life *life_create(struct core *core, struct endpoint *endpoint, struct type *type,
+                                 int64_t id)
+{
+  struct command_life *life = memory_zeroed(1, sizeof *life);
+  life->command.key =
+      (struct command_key){.endpoint = endpoint->token, .type = type->name, .id = id};
+  life->command.life = life;
+  life->lane = lane_of(core, endpoint, type);
+  life->lane->lives++;
+  life->order = ++core->lives.orders;
+  life->command.state = COMMAND_RECEIVED;
+  core->lives.counts[COMMAND_RECEIVED]++;
+  tsearch(life, &core->lives.tree, compare_lives);
+  return life;
+}
+
+struct command_life *life_find(struct core *core, const struct command_key *key)
+{
+  struct command_life **node = tfind(key, &core->lives.tree, compare_lives);
+  return node ? *node : NULL;
+}
+
+void life_set_state(struct core *core, struct command_life *life, enum command_state state)
+{
+  core->lives.counts[life->command.state]--;
+  core->lives.counts[state]++;
+  life->command.state = state;
+}
+
+static void drop_element(struct core *core, struct command_life *life)
+{
+  core->lives.element_bytes -= life->command.element_bytes;
+  free(life->command.element);
+  life->command.element = NULL;
+  life->command.element_bytes = 0;
+}
+
+void life_set_element(struct core *core, struct command_life *life, const char *text, size_t size)
+{
+  life->command.element = memory_copied(text, size);
+  life->command.element_bytes = size;
+  core->lives.element_bytes += size;
+}
+
+static size_t result_bytes(const struct command_life *life)
+{
+  const struct command_result *result = &life->command.result;
+  return result->payload_bytes + (result->reason ? strlen(result->reason) : 0);
+}
+
+void life_set_result(struct core *core, struct command_life *life, struct command_result *result)
+{
+  drop_element(core, life);
+  core->lives.result_bytes -= result_bytes(life);
+  command_result_clear(&life->command.result);
+  life->command.result = *result;
+  *result = (struct command_result){0};
+  core->lives.result_bytes += result_bytes(life);
+}
+
+void life_destroy(struct core *core, struct command_life *life)
+{
+  report_leave(core, life);
+  drop_element(core, life);
+  core->lives.result_bytes -= result_bytes(life);
+  command_result_clear(&life->command.result);
+  core->lives.counts[life->command.state]--;
+  tdelete(life, &core->lives.tree, compare_lives);
+  life->lane->lives--;
+  life_release_lane(core, life->lane);
+  free(life);
+}
+
+static void free_life(void *node)
+{
+  struct command_life *life = node;
+  free(life->command.element);
+  command_result_clear(&life->command.result);
+  free(life);
+}
+
+void life_clear(struct lives *lives)
+{
+  tdestroy(lives->tree, free_life);
+  tdestroy(lives->lanes, free);
+}

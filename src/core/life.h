@@ -1,0 +1,91 @@
+/* Commands that are alive, and the lanes they go through: one for each pair of
+ * endpoint and type that has any. Private to src/core. */
+#ifndef KAALUA_CORE_LIFE_H
+#define KAALUA_CORE_LIFE_H
+
+#include "core/command.h"
+#include "core/deadline.h"
+
+#include <sys/queue.h>
+
+struct core;
+struct endpoint;
+struct type;
+struct report;
+struct command_life;
+
+TAILQ_HEAD(life_list, command_life);
+
+/* Where a result is on its way to the platform. */
+enum life_place {
+  LIFE_NOWHERE,     /* not done, or a result without a connection */
+  LIFE_READY,       /* in its lane's list: goes with the next array */
+  LIFE_SUSPECT,     /* in reports.suspects: goes alone, after all others */
+  LIFE_OUTSTANDING, /* sent in `report`, not answered yet */
+  LIFE_BACKING_OFF, /* `retry` is armed */
+  LIFE_SETTLING,    /* confirmed or refused; the storage is being told */
+};
+
+struct command_life {
+  struct command command; /* first: the tree compares through its key */
+  struct lane *lane;
+  uint64_t order; /* of arrival; also tells one life of a key from the next */
+  TAILQ_ENTRY(command_life) place; /* in its type's queue, then in a list of results */
+  TAILQ_ENTRY(command_life) all;   /* in reports.unconfirmed or reports.answers */
+  struct deadline retry;
+  struct report *report;
+  int64_t first_sent_ms;
+  int64_t sent_ms;
+  int64_t gap_ms; /* a repeat may bring the next resend forward after this */
+  uint32_t tries; /* since it was done */
+  uint8_t failures; /* on this connection */
+  uint8_t disconnections; /* while it was outstanding */
+  uint8_t where; /* enum life_place */
+  bool is_refusal : 1; /* a refused element: never handed out */
+  bool is_coming : 1; /* runs as soon as it is durable, within type.ahead */
+  bool has_begun : 1; /* the port run was called */
+  bool is_answer : 1; /* of the storage, to a repeat */
+  bool goes_alone : 1; /* an array with it was refused */
+};
+
+struct lane {
+  struct endpoint *endpoint;
+  struct type *type;
+  size_t lives;
+  struct life_list ready;
+  unsigned outstanding; /* arrays */
+  bool is_sending;      /* in reports.sending */
+  TAILQ_ENTRY(lane) sending;
+};
+
+struct lives {
+  void *tree;  /* of struct command_life, by key */
+  void *lanes; /* of struct lane, by endpoint and type */
+  uint64_t orders;
+  size_t counts[COMMAND_REFUSED + 1]; /* by state */
+  size_t element_bytes;
+  size_t result_bytes;
+};
+
+/* A received command without element and result, counted and findable. */
+struct command_life *life_create(struct core *core, struct endpoint *endpoint, struct type *type,
+                                 int64_t id);
+
+/* NULL where no such command is alive. */
+struct command_life *life_find(struct core *core, const struct command_key *key);
+
+void life_set_state(struct core *core, struct command_life *life, enum command_state state);
+void life_set_element(struct core *core, struct command_life *life, const char *text, size_t size);
+
+/* Takes what `result` owns. The element is not needed from then on. */
+void life_set_result(struct core *core, struct command_life *life, struct command_result *result);
+
+/* Takes it out of all lists and frees it. */
+void life_destroy(struct core *core, struct command_life *life);
+
+/* Frees the lane where nothing goes through it. */
+void life_release_lane(struct core *core, struct lane *lane);
+
+void life_clear(struct lives *lives);
+
+#endif

@@ -1,0 +1,138 @@
+#include "core/repeat.h"
+
+#include "base/memory.h"
+#include "core/queue.h"
+#include "core/report.h"
+#include "core/state.h"
+
+#include <search.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct resend {
+  struct command_key key; /* first: the tree compares through it */
+  TAILQ_ENTRY(resend) age;
+  uint8_t digest[JSONTEXT_DIGEST_BYTES];
+  int64_t sent_ms;
+  int64_t gap_ms;
+};
+
+static int compare(const void *a, const void *b)
+{
+  return command_key_compare(a, b);
+}
+
+void repeat_init(struct repeats *repeats)
+{
+  TAILQ_INIT(&repeats->by_age);
+}
+
+static struct resend *find(struct repeats *repeats, const struct command_key *key)
+{
+  struct resend **node = tfind(key, &repeats->tree, compare);
+  return node ? *node : NULL;
+}
+
+static void forget(struct repeats *repeats, struct resend *resend)
+{
+  tdelete(resend, &repeats->tree, compare);
+  TAILQ_REMOVE(&repeats->by_age, resend, age);
+  repeats->count--;
+  free(resend);
+}
+
+void repeat_clear(struct repeats *repeats)
+{
+  for (struct resend *resend; (resend = TAILQ_FIRST(&repeats->by_age));)
+    forget(repeats, resend);
+}
+
+static bool is_same(const struct core *core, const uint8_t a[], const uint8_t b[])
+{
+  return core->options.id_reuse_never || !memcmp(a, b, JSONTEXT_DIGEST_BYTES);
+}
+
+bool repeat_is_too_soon(struct core *core, const struct command_key *key,
+                        const uint8_t digest[JSONTEXT_DIGEST_BYTES])
+{
+  struct resend *resend = find(&core->repeats, key);
+  return resend && core->now_ms - resend->sent_ms < resend->gap_ms &&
+         is_same(core, resend->digest, digest);
+}
+
+static void remember(struct core *core, const struct command_key *key, const uint8_t digest[])
+{
+  struct repeats *repeats = &core->repeats;
+  struct resend *resend = find(repeats, key);
+  if (resend) {
+    TAILQ_REMOVE(&repeats->by_age, resend, age);
+    resend->gap_ms = state_back_off_ms(resend->gap_ms, 1);
+  } else {
+    if (repeats->count == REPEAT_MAX_RESENDS)
+      forget(repeats, TAILQ_FIRST(&repeats->by_age));
+    resend = memory_zeroed(1, sizeof *resend);
+    resend->key = *key;
+    resend->gap_ms = REPEAT_GAP_MS;
+    tsearch(resend, &repeats->tree, compare);
+    repeats->count++;
+  }
+  memcpy(resend->digest, digest, JSONTEXT_DIGEST_BYTES);
+  resend->sent_ms = core->now_ms;
+  TAILQ_INSERT_TAIL(&repeats->by_age, resend, age);
+}
+
+static const char *age_in_words(char text[64], int64_t age_ms)
+{
+  static const struct {
+    int64_t ms;
+    const char *name;
+  } units[] = {{86400000, "day"}, {3600000, "hour"}, {60000, "minute"}, {1000, "second"}};
+  if (age_ms < 0)
+    return "of unknown age (the clock went back)";
+  for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+    long long count = (long long)(age_ms / units[i].ms);
+    if (count) {
+      snprintf(text, 64, "%lld %s%s old", count, units[i].name, count == 1 ? "" : "s");
+      return text;
+    }
+  }
+  return "less than a second old";
+}
+
+static void answer(struct core *core, struct command_life *life, struct storage_record *record)
+{
+  const struct command_key *key = &life->command.key;
+  core->counts.repeats++;
+  if (!core->is_connected || repeat_is_too_soon(core, key, life->command.digest)) {
+    life_destroy(core, life);
+    return;
+  }
+  remember(core, key, life->command.digest);
+  int64_t age_ms = life->command.received_wall_ms - record->done_wall_ms;
+  notes_add(core, CORE_NOTE_REPEAT, key->endpoint, key->type, key->id,
+            "answered from what is stored: %d %s, %s", record->result.status,
+            record->result.reason ? record->result.reason : "", age_in_words((char[64]){0}, age_ms));
+  life_set_result(core, life, &record->result);
+  life_set_state(core, life, record->state);
+  report_answer(core, life);
+}
+
+static void replace(struct core *core, struct command_life *life)
+{
+  struct resend *resend = find(&core->repeats, &life->command.key);
+  if (resend)
+    forget(&core->repeats, resend);
+  /* It was not known to be new until now: what arrived meanwhile is before it. */
+  life->order = ++core->lives.orders;
+  queue_accept(core, life, CHANGE_REPLACE);
+}
+
+void repeat_found(struct core *core, struct command_life *life, struct storage_record *record)
+{
+  if (is_same(core, life->command.digest, record->digest))
+    answer(core, life, record);
+  else
+    replace(core, life);
+  storage_record_destroy(record);
+}

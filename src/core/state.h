@@ -1,0 +1,110 @@
+/* What the parts of the core share: endpoints, types and the core itself.
+ * Private to src/core. Each part owns the fields that stand under its name and
+ * alone changes them. */
+#ifndef KAALUA_CORE_STATE_H
+#define KAALUA_CORE_STATE_H
+
+#include "base/buffer.h"
+#include "core/ask.h"
+#include "core/batch.h"
+#include "core/core.h"
+#include "core/deadline.h"
+#include "core/life.h"
+#include "core/notes.h"
+#include "core/outbox.h"
+#include "core/repeat.h"
+#include "core/report.h"
+
+#include <sys/queue.h>
+
+enum {
+  STATE_MAX_TYPES = 1000, /* names without a handler file that are remembered */
+  STATE_SEND_AGAIN_MS = 1000,
+};
+
+/* An endpoint. Lives as long as the core, so that its token can be borrowed.
+ * There may be 10,000 of them. */
+struct endpoint {
+  struct ask_endpoint ask;
+  char token[];
+};
+
+/* A command type, with a handler file or not. Lives as long as the core. */
+struct type {
+  struct ask_type ask;
+  struct life_list queue; /* queued, in the order of arrival */
+  size_t waiting;         /* received, and not on its way to a worker */
+  size_t ahead;           /* room that was announced for what has not come yet */
+  size_t coming;          /* received, to run as soon as it is durable, within `ahead` */
+  bool has_handler;
+  bool has_grown;         /* in core.grown: its queue grew since the port queued was called */
+  TAILQ_ENTRY(type) grown;
+  char name[];
+};
+
+TAILQ_HEAD(type_list, type);
+
+struct core {
+  struct core_ports ports;
+  struct storage storage;
+  struct core_options options;
+
+  int64_t now_ms; /* as the last call told */
+  uint64_t random;
+  uint32_t next_request_id;
+  bool is_connected;
+  uint32_t connection; /* counts connections */
+  int64_t connected_ms;
+  bool is_calling; /* a port is being called: flushing waits */
+  bool is_blocked; /* the transport had no room */
+  struct deadline send_again;
+
+  void *endpoint_names; /* trees of struct endpoint.token, struct type.name */
+  void *type_names;
+  size_t nameless_types; /* types without a handler file since they were first seen */
+
+  struct deadlines deadlines;
+  struct notes notes;
+  struct batches batches;
+  struct lives lives;
+  struct type_list grown;
+  struct repeats repeats;
+  struct reports reports;
+  struct asks asks;
+  struct outbox outbox;
+  struct core_counts counts; /* the part since the start; the rest is filled on demand */
+};
+
+/* Returns NULL where the token was not added. */
+struct endpoint *state_find_endpoint(const struct core *core, const char *token);
+struct endpoint *state_add_endpoint(struct core *core, const char *token);
+
+/* Returns NULL where the name was never seen. */
+struct type *state_find_type(const struct core *core, const char *name);
+
+/* Returns the type, made where needed; NULL where too many names without a
+ * handler file were seen. */
+struct type *state_intern_type(struct core *core, const char *name, bool has_handler);
+
+void state_clear(struct core *core);
+
+/* A number from 0 up to, not including, 1. */
+double state_random(struct core *core);
+
+/* `ms` ± 20 %. */
+int64_t state_jitter(struct core *core, int64_t ms);
+
+/* 1 … 2147483647, none that a result array still goes by. */
+uint32_t state_next_request_id(struct core *core);
+
+/* `first_ms` doubled `times` times, at most 300 s. */
+int64_t state_back_off_ms(int64_t first_ms, unsigned times);
+
+/* Calls the port send, unless the transport had no room. Returns 0 or -EAGAIN. */
+int state_send(struct core *core, enum core_message kind, const struct endpoint *endpoint,
+               const struct type *type, uint32_t request_id, const char *body, size_t body_bytes);
+
+/* The transport may have room again. */
+void state_unblock(struct core *core);
+
+#endif

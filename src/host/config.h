@@ -1,0 +1,60 @@
+/* The configuration: flags beat environment (KAALUA_…) beats file beats
+ * defaults. Found by --config, $KAALUA_CONFIG, /etc/kaalua/kaalua.lua. */
+#ifndef KAALUA_HOST_CONFIG_H
+#define KAALUA_HOST_CONFIG_H
+
+#include "base/log.h"
+#include "host/workplace.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* What the command line gave; each NULL where it was not. Borrowed. */
+struct config_flags {
+  const char *config;
+  const char *url;
+  const char *app_version;
+  const char *token;
+  const char *handlers; /* one directory, or several joined by ':' */
+  const char *state;
+  const char *log_level;
+};
+
+struct config {
+  char *file; /* the configuration file, or NULL */
+  char *url;  /* as given, for people */
+  bool tls;
+  char *host;
+  int port;
+  char *app_version;
+  char **tokens;
+  size_t token_count;
+  char *username;
+  char *password_file;
+  char *ca_file, *cert_file, *key_file;
+  char **handlers;
+  size_t handler_count;
+  char *state;
+  json_t *settings; /* object */
+  char *cex, *dcx, *epmx;
+  bool id_reuse_never;
+  int keepalive_s;
+  int64_t worker_idle_ms;
+  enum log_level log_level;
+};
+
+enum config_need {
+  CONFIG_FOR_HANDLERS, /* handlers and settings are enough */
+  CONFIG_FOR_RUN,      /* the platform, too */
+};
+
+/* Loads and checks. Returns 0, or -EINVAL with everything that is wrong added
+ * to `faults` (host/faults.h). config_clear() in either case. Adds what handlers
+ * are kept from to the workplace. */
+int config_load(struct config *config, const struct config_flags *flags, enum config_need need,
+                struct workplace *workplace, json_t *faults);
+
+void config_clear(struct config *config);
+
+#endif

@@ -1,0 +1,96 @@
+#include "host/evaluate.h"
+
+#include "base/memory.h"
+#include "host/faults.h"
+#include "host/sources.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct evaluation {
+  struct loop *loop;
+  json_t *report;
+};
+
+static void on_loaded(void *context, struct worker *worker, const json_t *report)
+{
+  struct evaluation *evaluation = context;
+  (void)worker;
+  evaluation->report = json_deep_copy(report);
+  loop_stop(evaluation->loop);
+}
+
+static void on_over(void *context, struct worker *worker, enum worker_end end, const char *how)
+{
+  (void)context; /* a worker that ends while it loads was reported before */
+  (void)worker;
+  (void)end;
+  (void)how;
+}
+
+json_t *evaluate_version(const struct workplace *workplace, struct version *version,
+                         const struct worker_options *options)
+{
+  struct evaluation evaluation = {.loop = workplace->loop};
+  const struct worker_ports ports = {
+      .context = &evaluation,
+      .loaded = on_loaded,
+      .over = on_over,
+  };
+  struct error error = {0};
+  struct worker *worker = worker_start(workplace, version, options, &ports, &error);
+  if (!worker)
+    return json_pack("{s:[{s:s,s:i,s:s}]}", "faults", "file", version->source.chunk, "line", 0,
+                     "message", error.text);
+  while (!evaluation.report)
+    loop_run(workplace->loop);
+  worker_destroy(worker);
+  return evaluation.report;
+}
+
+/* Returns the file's text, owned, or NULL with errno set. */
+static char *read_whole(const char *path, size_t *size)
+{
+  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+  if (fd < 0)
+    return NULL;
+  struct buffer text = {0};
+  ssize_t n;
+  while ((n = read(fd, buffer_room(&text, 4096), 4096)) > 0 && text.size_bytes <= SOURCE_MAX_BYTES)
+    text.size_bytes += (size_t)n;
+  int saved = n < 0 ? errno : text.size_bytes > SOURCE_MAX_BYTES ? EFBIG : 0;
+  close(fd);
+  if (saved) {
+    buffer_clear(&text);
+    errno = saved;
+    return NULL;
+  }
+  *size = text.size_bytes;
+  return buffer_take(&text);
+}
+
+json_t *evaluate_configuration(const struct workplace *workplace, const char *path, json_t *faults)
+{
+  size_t size;
+  char *text = read_whole(path, &size);
+  if (!text) {
+    faults_add(faults, path, 0, "%s", strerror(errno));
+    return NULL;
+  }
+  const char *slash = strrchr(path, '/');
+  const char *chunk = slash ? slash + 1 : path;
+  struct library *none = library_create();
+  struct version *version = version_create("", path, chunk, text, size, none);
+  const struct worker_options options = {.purpose = WORKER_CONFIGURATION};
+  json_t *report = evaluate_version(workplace, version, &options);
+  json_t *value = json_incref(json_object_get(report, "value"));
+  faults_add_reported(faults, json_object_get(report, "faults"), chunk, path);
+  json_decref(report);
+  version_drop(version);
+  library_drop(none);
+  free(text);
+  return value;
+}

@@ -1,0 +1,20 @@
+/* Loads one file in a worker and waits for its report: a configuration, or a
+ * handler that is checked. For start-up and the command line: it runs the loop
+ * until the worker has answered (2 s and a second's grace at most). */
+#ifndef KAALUA_HOST_EVALUATE_H
+#define KAALUA_HOST_EVALUATE_H
+
+#include "host/version.h"
+#include "host/worker.h"
+#include "host/workplace.h"
+
+/* Returns the report of WORKER_LOADED, owned; where no worker could be started,
+ * one with that fault. */
+json_t *evaluate_version(const struct workplace *workplace, struct version *version,
+                         const struct worker_options *options);
+
+/* Reads and evaluates a configuration file. Returns the checked table, owned,
+ * or NULL with what is wrong added to `faults`. */
+json_t *evaluate_configuration(const struct workplace *workplace, const char *path, json_t *faults);
+
+#endif

@@ -1,0 +1,264 @@
+#include "host/execution.h"
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/utf8.h"
+#include "base/worker_frames.h"
+#include "io/process.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+enum { ARGUMENTS_MAX = 4096, TERMINATE_MS = 1000 };
+
+struct captured {
+  struct buffer bytes;
+  int64_t left_out;
+};
+
+struct execution {
+  LIST_ENTRY(execution) link;
+  struct process *process; /* NULL once it is over */
+  struct loop_timer *timer;
+  struct execution_caller caller;
+  uint32_t call;
+  char *failure; /* to be answered in place of an ending */
+  int64_t timeout_ms;
+  size_t max_output;
+  bool detach, asked, answered;
+  struct captured out, err;
+};
+
+/* The fields of a WORKER_EXEC frame. */
+struct request {
+  uint32_t call;
+  char **argv;
+  uint32_t argc;
+  bool has_input;
+  const char *input;
+  size_t input_bytes;
+  int64_t timeout_ms;
+  char *cwd;
+  char **environment;
+  uint32_t environment_count;
+  int64_t max_output;
+  bool detach;
+};
+
+static char **read_texts(struct frame *frame, uint32_t *count)
+{
+  *count = frame_get_u32(frame);
+  if (*count > ARGUMENTS_MAX) {
+    frame->bad = true;
+    *count = 0;
+  }
+  char **texts = memory_zeroed(*count + 1, sizeof *texts);
+  for (uint32_t i = 0; i < *count; i++)
+    texts[i] = frame_get_text(frame);
+  return texts;
+}
+
+static void free_texts(char **texts)
+{
+  for (char **text = texts; *text; text++)
+    free(*text);
+  free(texts);
+}
+
+static void read_request(struct frame *frame, struct request *request)
+{
+  request->call = frame_get_u32(frame);
+  frame_get_i64(frame); /* job: a worker runs one at a time */
+  request->argv = read_texts(frame, &request->argc);
+  request->has_input = frame_get_u8(frame);
+  request->input = frame_get_bytes(frame, &request->input_bytes);
+  request->timeout_ms = frame_get_i64(frame);
+  request->cwd = frame_get_text(frame);
+  request->environment = read_texts(frame, &request->environment_count);
+  request->max_output = frame_get_i64(frame);
+  request->detach = frame_get_u8(frame);
+}
+
+static void clear_request(struct request *request)
+{
+  free_texts(request->argv);
+  free_texts(request->environment);
+  free(request->cwd);
+}
+
+static bool is_granted(const json_t *needs, const char *program)
+{
+  const json_t *exec = json_object_get(needs, "exec");
+  if (json_is_true(exec))
+    return true;
+  for (size_t i = 0; i < json_array_size(exec); i++)
+    if (!strcmp(json_string_value(json_array_get(exec, i)), program))
+      return true;
+  return false;
+}
+
+static void put_captured(struct buffer *out, const struct captured *captured)
+{
+  const char *bytes = captured->bytes.data;
+  size_t size = captured->bytes.size_bytes;
+  frame_put_bytes(out, bytes, captured->left_out ? utf8_whole(bytes, size) : size);
+}
+
+static void answer(struct execution *execution, const char *failure, int code, int signal,
+                   bool timed_out)
+{
+  struct buffer out = {0};
+  size_t place = frame_begin(&out, WORKER_EXECUTED);
+  frame_put_u32(&out, execution->call);
+  frame_put_text(&out, failure);
+  frame_put_i64(&out, code);
+  frame_put_i64(&out, signal);
+  frame_put_u8(&out, timed_out);
+  frame_put_i64(&out, execution->out.left_out);
+  frame_put_i64(&out, execution->err.left_out);
+  put_captured(&out, &execution->out);
+  put_captured(&out, &execution->err);
+  frame_end(&out, place);
+  execution->answered = true;
+  loop_timer_set(execution->timer, INT64_MAX);
+  execution->caller.answer(execution->caller.context, out.data, out.size_bytes);
+  buffer_clear(&out);
+}
+
+static void on_received(void *context, enum process_stream stream, const char *bytes, size_t size)
+{
+  struct execution *execution = context;
+  struct captured *captured = stream == PROCESS_STDOUT ? &execution->out : &execution->err;
+  if (execution->answered)
+    return; /* a child that was left behind still prints */
+  size_t room = execution->max_output - captured->bytes.size_bytes;
+  size_t taken = size < room ? size : room;
+  buffer_append(&captured->bytes, bytes, taken);
+  captured->left_out += (int64_t)(size - taken);
+}
+
+static void on_ended(void *context, const struct worker_ending *ending)
+{
+  struct execution *execution = context;
+  if (execution->answered)
+    return;
+  if (!ending)
+    answer(execution, "", -1, SIGKILL, false);
+  else if (ending->exec_errno)
+    answer(execution, strerror(ending->exec_errno), -1, 0, false);
+  else if (WIFSIGNALED(ending->wait_status))
+    answer(execution, "", -1, WTERMSIG(ending->wait_status), execution->asked);
+  else
+    answer(execution, "", WEXITSTATUS(ending->wait_status), 0, execution->asked);
+}
+
+static void on_time(void *context)
+{
+  struct execution *execution = context;
+  if (execution->failure) {
+    answer(execution, execution->failure, -1, 0, false);
+  } else if (!execution->asked) {
+    execution->asked = true;
+    process_ask(execution->process); /* SIGTERM */
+    loop_timer_set(execution->timer, clock_monotonic_ms() + TERMINATE_MS);
+  } else {
+    process_release(execution->process);
+    execution->process = NULL;
+    answer(execution, "", -1, SIGKILL, true);
+  }
+}
+
+/* The clean environment, then what the handler added; the entries are borrowed. */
+static const char **joined_environment(const struct workplace *workplace, const struct request *request)
+{
+  size_t count = 0;
+  while (workplace->environment[count])
+    count++;
+  const char **joined = memory_zeroed(count + request->environment_count + 1, sizeof *joined);
+  size_t used = 0;
+  for (size_t i = 0; i < count; i++) {
+    const char *entry = workplace->environment[i];
+    size_t name = strcspn(entry, "=") + 1;
+    bool replaced = false;
+    for (uint32_t j = 0; j < request->environment_count; j++)
+      replaced = replaced || !strncmp(request->environment[j], entry, name);
+    if (!replaced)
+      joined[used++] = entry;
+  }
+  for (uint32_t j = 0; j < request->environment_count; j++)
+    joined[used++] = request->environment[j];
+  return joined;
+}
+
+static void launch(struct execution *execution, const struct workplace *workplace,
+                   const struct request *request)
+{
+  const char **arguments = memory_zeroed(request->argc + 2, sizeof *arguments);
+  arguments[0] = request->detach ? "detach" : "exec";
+  memcpy(arguments + 1, request->argv, request->argc * sizeof *arguments);
+  const char **environment = joined_environment(workplace, request);
+  struct process_options options = {
+      .program = workplace->program,
+      .arguments = arguments,
+      .environment = environment,
+      .cwd = *request->cwd ? request->cwd : NULL,
+      .input = request->has_input && !request->detach,
+      .received = on_received,
+      .ended = on_ended,
+      .context = execution,
+  };
+  struct error error = {0};
+  execution->process = process_start(workplace->loop, &options, &error);
+  free(arguments);
+  free(environment);
+  if (!execution->process)
+    execution->failure = memory_text(error.text);
+  else if (options.input)
+    process_input(execution->process, request->input, request->input_bytes);
+}
+
+int execution_start(struct executions *list, const struct workplace *workplace,
+                    struct frame *frame, const json_t *needs, const struct execution_caller *caller)
+{
+  struct request request = {0};
+  read_request(frame, &request);
+  if (frame->bad || !request.argc) {
+    clear_request(&request);
+    return -EPROTO;
+  }
+  struct execution *execution = memory_zeroed(1, sizeof *execution);
+  LIST_INSERT_HEAD(list, execution, link);
+  execution->caller = *caller;
+  execution->call = request.call;
+  execution->timeout_ms = request.timeout_ms;
+  execution->max_output = request.max_output > 0 ? (size_t)request.max_output : 0;
+  execution->detach = request.detach;
+  execution->timer = loop_timer_create(workplace->loop, on_time, execution);
+  if (is_granted(needs, request.argv[0]))
+    launch(execution, workplace, &request);
+  else
+    execution->failure = memory_text("not among the programs that needs.exec names");
+  if (execution->failure)
+    loop_timer_set(execution->timer, 0);
+  else if (execution->timeout_ms > 0 && !execution->detach)
+    loop_timer_set(execution->timer, clock_monotonic_ms() + execution->timeout_ms);
+  clear_request(&request);
+  return 0;
+}
+
+void executions_end(struct executions *list)
+{
+  struct execution *execution;
+  while ((execution = LIST_FIRST(list))) {
+    LIST_REMOVE(execution, link);
+    process_release(execution->process);
+    loop_timer_destroy(execution->timer);
+    buffer_clear(&execution->out.bytes);
+    buffer_clear(&execution->err.bytes);
+    free(execution->failure);
+    free(execution);
+  }
+}

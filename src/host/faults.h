@@ -1,0 +1,21 @@
+/* Lists of faults in files: a JSON array of {file, line (0: none), message,
+ * source (the line's text, or absent)}, as WORKER_LOADED reports them. */
+#ifndef KAALUA_HOST_FAULTS_H
+#define KAALUA_HOST_FAULTS_H
+
+#include <jansson.h>
+#include <stdio.h>
+
+/* Appends a fault; `file` is a path, or where the value came from ("--url"). */
+void faults_add(json_t *faults, const char *file, long line, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* Appends what a worker reported; its chunk names become paths: `path` for
+ * `chunk`, `folder`/… for any other. */
+void faults_add_reported(json_t *faults, const json_t *reported, const char *chunk,
+                         const char *path);
+
+/* Prints each as "file:line: message", then the source line, two columns in. */
+void faults_print(const json_t *faults, FILE *stream);
+
+#endif

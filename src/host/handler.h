@@ -1,0 +1,85 @@
+/* One entry of the table of handlers, and what its two halves share:
+ * host/handlers.c runs commands, host/handler_files.c takes the files in. */
+#ifndef KAALUA_HOST_HANDLER_H
+#define KAALUA_HOST_HANDLER_H
+
+#include "host/handlers.h"
+#include "host/sources.h"
+#include "host/version.h"
+#include "host/worker.h"
+#include "io/loop.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+struct handler {
+  TAILQ_ENTRY(handler) link;
+  struct handlers *table;
+  char *type;
+  struct version *current; /* NULL: no good version yet */
+  struct worker *worker;   /* of the current version, or of the one before while it has work */
+  struct worker *next;     /* of the current version, while `worker` still has work */
+  struct version *candidate;
+  struct worker *loading;  /* of the candidate */
+  uint64_t seen_hash;      /* of the content that was tried last */
+  bool has_seen;
+  char *fault;
+  int deaths;
+  char *last_death;
+  size_t in_flight;
+  double run_ms; /* moving average */
+  int64_t absent_since_ms; /* 0: the file is there */
+  struct loop_timer *idle;
+};
+
+struct grave {
+  SLIST_ENTRY(grave) link;
+  struct worker *worker;
+};
+
+struct handlers {
+  const struct workplace *workplace;
+  struct handlers_ports ports;
+  struct sources *sources;
+  json_t *settings;
+  int64_t idle_ms;
+  TAILQ_HEAD(, handler) all;
+  struct loop_timer *scan;
+  struct loop_timer *bury;
+  SLIST_HEAD(, grave) graves; /* workers that are over, destroyed when their call has returned */
+  char *directory_fault;
+  bool started, ready, stopping;
+};
+
+/* The table's half (host/handlers.c) */
+
+struct handler *handler_find(const struct handlers *handlers, const char *type);
+struct handler *handler_add(struct handlers *handlers, char *type); /* takes `type` */
+void handler_remove(struct handler *handler);
+
+/* Starts a worker for one of the handler's versions. Returns owned, or NULL. */
+struct worker *handler_start_worker(struct handler *handler, struct version *version,
+                                    struct error *error);
+
+/* Once the old version has no work left, `next` takes over. */
+void handler_switch_worker(struct handler *handler);
+
+/* A worker died; three in a row mean quarantine. */
+void handler_count_death(struct handler *handler, const char *how);
+
+/* Destroys a worker once the port that it is calling has returned. */
+void handler_bury(struct handlers *handlers, struct worker *worker);
+
+/* The files' half (host/handler_files.c) */
+
+/* Looks at the directories and starts what is new; the callback of the timer. */
+void handler_files_scan(void *handlers);
+
+/* The worker that loads a file has reported; the port of every worker. */
+void handler_files_loaded(void *handler, struct worker *worker, const json_t *report);
+
+/* Forgets the file that is being loaded; not from within its worker's port. */
+void handler_files_drop_candidate(struct handler *handler);
+
+#endif

@@ -1,0 +1,215 @@
+#include "host/handler.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+  SCAN_MS = 1000,
+  ABSENT_MS = 2000, /* a removal is often the first half of a replacement */
+  LOADING_MAX = 8,  /* at the same time */
+};
+
+/* "park.lua:3: unknown key …" of the n-th fault; returns owned. */
+static char *fault_text(const json_t *fault)
+{
+  const char *file = json_string_value(json_object_get(fault, "file"));
+  long long line = json_integer_value(json_object_get(fault, "line"));
+  const char *message = json_string_value(json_object_get(fault, "message"));
+  return line ? memory_format("%s:%lld: %s", file ? file : "?", line, message ? message : "?")
+              : memory_format("%s: %s", file ? file : "?", message ? message : "?");
+}
+
+static void set_fault(struct handler *handler, char *text)
+{
+  free(handler->fault);
+  handler->fault = text;
+}
+
+static void log_fault(const struct handler *handler, const char *text)
+{
+  log_error(handler->type, text, "service", handler->current ? "the last good version" : "none: 503");
+}
+
+static void take_faults(struct handler *handler, const json_t *faults)
+{
+  for (size_t i = 0; i < json_array_size(faults); i++) {
+    char *text = fault_text(json_array_get(faults, i));
+    log_fault(handler, text);
+    if (i == 0)
+      set_fault(handler, text);
+    else
+      free(text);
+  }
+}
+
+static void take_version(struct handler *handler, struct worker *worker, const json_t *report)
+{
+  struct version *version = handler->candidate;
+  version_set_contract(version, json_object_get(report, "contract"));
+  log_info(handler->type, handler->current ? "changed version is in service" : "in service", "file",
+           version->path);
+  version_drop(handler->current);
+  handler->current = version_keep(version);
+  set_fault(handler, NULL);
+  handler->deaths = 0;
+  worker_destroy(handler->next);
+  handler->next = worker;
+  handler_switch_worker(handler);
+}
+
+/* A version that once was good does not load any more (a device is gone, memory
+ * is short): counts like a death, so that its commands are answered in the end. */
+static void fail_again(struct handler *handler, struct worker *worker, const json_t *faults)
+{
+  char *text = fault_text(json_array_get(faults, 0));
+  log_warn(handler->type, text);
+  handler_count_death(handler, text);
+  free(text);
+  worker_interrupt(worker, 0, "");
+}
+
+/* Starts the loading of candidates, a few at a time; tells when the first round is over. */
+static void start_loads(struct handlers *handlers)
+{
+  size_t loading = 0, waiting = 0;
+  struct handler *handler;
+  TAILQ_FOREACH(handler, &handlers->all, link)
+    loading += handler->loading != NULL;
+  TAILQ_FOREACH(handler, &handlers->all, link) {
+    if (!handler->candidate || handler->loading)
+      continue;
+    struct error error = {0};
+    if (loading < LOADING_MAX)
+      handler->loading = handler_start_worker(handler, handler->candidate, &error);
+    if (handler->loading)
+      loading++;
+    else
+      waiting++; /* the next scan tries again where no process could be started */
+    if (error.code)
+      log_error(handler->type, "no worker could be started", "reason", error.text);
+  }
+  if (handlers->started && !handlers->ready && !loading && !waiting) {
+    handlers->ready = true;
+    handlers->ports.changed(handlers->ports.context);
+  }
+}
+
+void handler_files_loaded(void *context, struct worker *worker, const json_t *report)
+{
+  struct handler *handler = context;
+  const json_t *faults = json_object_get(report, "faults");
+  if (handler->loading != worker) {
+    if (json_array_size(faults))
+      fail_again(handler, worker, faults);
+    return;
+  }
+  handler->loading = NULL;
+  if (json_array_size(faults)) {
+    take_faults(handler, faults);
+    handler_bury(handler->table, worker);
+  } else {
+    take_version(handler, worker, report);
+  }
+  version_drop(handler->candidate);
+  handler->candidate = NULL;
+  start_loads(handler->table);
+  handler->table->ports.room(handler->table->ports.context, handler->type);
+}
+
+void handler_files_drop_candidate(struct handler *handler)
+{
+  worker_destroy(handler->loading);
+  handler->loading = NULL;
+  version_drop(handler->candidate);
+  handler->candidate = NULL;
+}
+
+/* Takes a file that is there. Returns whether its type is new. */
+static bool take_file(struct handlers *handlers, const struct source_file *file)
+{
+  char *type = sources_type_of(file);
+  struct handler *handler = handler_find(handlers, type);
+  bool is_new = !handler;
+  if (is_new)
+    handler = handler_add(handlers, type);
+  else
+    free(type);
+  handler->absent_since_ms = 0;
+  struct library *library = sources_library(handlers->sources);
+  uint64_t hash = file->fault ? version_hash(1, file->fault, strlen(file->fault))
+                              : version_hash(library->hash, file->text, file->text_bytes);
+  if (handler->has_seen && handler->seen_hash == hash)
+    return is_new;
+  handler->has_seen = true;
+  handler->seen_hash = hash;
+  handler_files_drop_candidate(handler);
+  if (file->fault) {
+    set_fault(handler, memory_format("%s: %s", file->name, file->fault));
+    log_fault(handler, handler->fault);
+  } else {
+    handler->candidate =
+        version_create(handler->type, file->path, file->name, file->text, file->text_bytes, library);
+  }
+  return is_new;
+}
+
+/* Takes handlers out whose file has been away for a while. Returns whether there was one. */
+static bool take_removals(struct handlers *handlers)
+{
+  bool removed = false;
+  struct handler *handler = TAILQ_FIRST(&handlers->all);
+  while (handler) {
+    struct handler *following = TAILQ_NEXT(handler, link);
+    int64_t now = clock_monotonic_ms();
+    if (sources_find(handlers->sources, handler->type))
+      handler->absent_since_ms = 0;
+    else if (!handler->absent_since_ms)
+      handler->absent_since_ms = now;
+    else if (now - handler->absent_since_ms >= ABSENT_MS && !handler->in_flight) {
+      log_info(handler->type, "removed: its commands are answered 501");
+      handler_remove(handler);
+      removed = true;
+    }
+    handler = following;
+  }
+  return removed;
+}
+
+/* Logs what is wrong with the directories, once per change. */
+static void tell_directory_faults(struct handlers *handlers)
+{
+  struct buffer all = {0};
+  const char *fault;
+  for (size_t i = 0; (fault = sources_fault(handlers->sources, i)); i++)
+    buffer_format(&all, "%s%s", i ? "; " : "", fault);
+  const struct source_file *file;
+  for (size_t i = 0; (file = sources_faulty_library(handlers->sources, i)); i++)
+    buffer_format(&all, "%s%s: %s", all.size_bytes ? "; " : "", file->path, file->fault);
+  char *text = buffer_take(&all);
+  if (*text && (!handlers->directory_fault || strcmp(text, handlers->directory_fault)))
+    log_error("handler", text);
+  free(handlers->directory_fault);
+  handlers->directory_fault = text;
+}
+
+void handler_files_scan(void *context)
+{
+  struct handlers *handlers = context;
+  bool changed = false;
+  sources_scan(handlers->sources);
+  tell_directory_faults(handlers);
+  const struct source_file *file;
+  for (size_t i = 0; (file = sources_at(handlers->sources, i)); i++)
+    changed |= take_file(handlers, file);
+  changed |= take_removals(handlers);
+  start_loads(handlers);
+  if (changed && handlers->ready)
+    handlers->ports.changed(handlers->ports.context);
+  if (!handlers->stopping)
+    loop_timer_set(handlers->scan, clock_monotonic_ms() + SCAN_MS);
+}
+

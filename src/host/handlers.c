@@ -1,0 +1,326 @@
+#include "host/handlers.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/utf8.h"
+#include "host/handler.h"
+#include "kp/name.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+  IDLE_MS = 60000,
+  DEATHS_MAX = 3,    /* in a row, then quarantine */
+  AHEAD_MAX = 32,    /* commands with a worker, … */
+  AHEAD_MS = 50,     /* … as many as it is through with in this time */
+  AT_ONCE_MAX = 64,  /* of a type that is answered without running anything */
+};
+
+static const char interrupted[] = "Interrupted: the outcome is unknown";
+
+struct handler *handler_find(const struct handlers *handlers, const char *type)
+{
+  struct handler *handler;
+  TAILQ_FOREACH(handler, &handlers->all, link)
+    if (!strcmp(handler->type, type))
+      return handler;
+  return NULL;
+}
+
+/* A worker is often done with inside one of its own calls. */
+void handler_bury(struct handlers *handlers, struct worker *worker)
+{
+  struct grave *grave;
+  SLIST_FOREACH(grave, &handlers->graves, link)
+    if (grave->worker == worker)
+      return;
+  grave = memory_zeroed(1, sizeof *grave);
+  grave->worker = worker;
+  SLIST_INSERT_HEAD(&handlers->graves, grave, link);
+  loop_timer_set(handlers->bury, 0);
+}
+
+static void on_bury(void *context)
+{
+  struct handlers *handlers = context;
+  struct grave *grave;
+  while ((grave = SLIST_FIRST(&handlers->graves))) {
+    SLIST_REMOVE_HEAD(&handlers->graves, link);
+    worker_destroy(grave->worker);
+    free(grave);
+  }
+}
+
+static void set_idle_timer(struct handler *handler)
+{
+  bool is_idle = handler->worker && !handler->in_flight;
+  loop_timer_set(handler->idle,
+                 is_idle ? clock_monotonic_ms() + handler->table->idle_ms : INT64_MAX);
+}
+
+static void on_idle(void *context)
+{
+  struct handler *handler = context;
+  worker_destroy(handler->worker);
+  handler->worker = NULL;
+}
+
+/* Once the old version has no work left, the new one's worker takes over. */
+void handler_switch_worker(struct handler *handler)
+{
+  if (!handler->next || (handler->worker && worker_load(handler->worker)))
+    return;
+  if (handler->worker)
+    handler_bury(handler->table, handler->worker);
+  handler->worker = handler->next;
+  handler->next = NULL;
+  set_idle_timer(handler);
+}
+
+static void on_finished(void *context, struct worker *worker, struct command *command,
+                        struct command_result *result, const char *trace, int64_t run_ms)
+{
+  struct handler *handler = context;
+  struct handlers *handlers = handler->table;
+  if (*trace)
+    log_warn(handler->type, result->reason, "id", LOG_NUMBER(command->key.id), "endpoint",
+             LOG_TOKEN(command->key.endpoint), "trace", trace);
+  handler->in_flight--;
+  handler->run_ms += ((double)run_ms - handler->run_ms) / 8;
+  if (worker_is_loaded(worker) && result->status != 500 && result->status != 504)
+    handler->deaths = 0;
+  handlers->ports.finished(handlers->ports.context, command, result);
+  handler_switch_worker(handler);
+  set_idle_timer(handler);
+  handlers->ports.room(handlers->ports.context, handler->type);
+}
+
+static void on_put_back(void *context, struct worker *worker, struct command *command)
+{
+  struct handler *handler = context;
+  (void)worker;
+  handler->in_flight--;
+  handler->table->ports.put_back(handler->table->ports.context, command);
+}
+
+static void on_telemetry(void *context, const char *endpoint, const char *samples, size_t size)
+{
+  struct handler *handler = context;
+  handler->table->ports.telemetry(handler->table->ports.context, endpoint, samples, size);
+}
+
+void handler_count_death(struct handler *handler, const char *how)
+{
+  handler->deaths++;
+  free(handler->last_death);
+  handler->last_death = memory_text(how);
+  if (handler->deaths == DEATHS_MAX)
+    log_error(handler->type, "quarantined: its commands are answered 503 until its file changes",
+              "last", how);
+}
+
+static void on_over(void *context, struct worker *worker, enum worker_end end, const char *how)
+{
+  struct handler *handler = context;
+  if (end == WORKER_CRASHED && worker_is_loaded(worker)) {
+    log_warn(handler->type, how);
+    handler_count_death(handler, how);
+  }
+  if (handler->worker == worker)
+    handler->worker = NULL;
+  if (handler->next == worker)
+    handler->next = NULL;
+  if (handler->loading == worker)
+    handler->loading = NULL;
+  handler_bury(handler->table, worker);
+  handler_switch_worker(handler);
+  handler->table->ports.room(handler->table->ports.context, handler->type);
+}
+
+struct worker *handler_start_worker(struct handler *handler, struct version *version,
+                                   struct error *error)
+{
+  const struct worker_ports ports = {
+      .context = handler,
+      .loaded = handler_files_loaded,
+      .finished = on_finished,
+      .put_back = on_put_back,
+      .telemetry = on_telemetry,
+      .over = on_over,
+  };
+  const struct worker_options options = {
+      .purpose = WORKER_HANDLER,
+      .settings = json_object_get(handler->table->settings, handler->type),
+  };
+  return worker_start(handler->table->workplace, version, &options, &ports, error);
+}
+
+struct handler *handler_add(struct handlers *handlers, char *type)
+{
+  struct handler *handler = memory_zeroed(1, sizeof *handler);
+  handler->table = handlers;
+  handler->type = type;
+  handler->run_ms = AHEAD_MS;
+  handler->idle = loop_timer_create(handlers->workplace->loop, on_idle, handler);
+  TAILQ_INSERT_TAIL(&handlers->all, handler, link);
+  return handler;
+}
+
+void handler_remove(struct handler *handler)
+{
+  TAILQ_REMOVE(&handler->table->all, handler, link);
+  handler_files_drop_candidate(handler);
+  worker_destroy(handler->worker);
+  worker_destroy(handler->next);
+  version_drop(handler->current);
+  loop_timer_destroy(handler->idle);
+  free(handler->fault);
+  free(handler->last_death);
+  free(handler->type);
+  free(handler);
+}
+
+struct handlers *handlers_create(const struct workplace *workplace,
+                                 const struct handlers_options *options,
+                                 const struct handlers_ports *ports)
+{
+  struct handlers *handlers = memory_zeroed(1, sizeof *handlers);
+  handlers->workplace = workplace;
+  handlers->ports = *ports;
+  handlers->sources = sources_create(options->directories, options->directory_count);
+  handlers->settings = options->settings ? json_incref((json_t *)options->settings) : json_object();
+  handlers->idle_ms = options->idle_ms ? options->idle_ms : IDLE_MS;
+  TAILQ_INIT(&handlers->all);
+  SLIST_INIT(&handlers->graves);
+  handlers->scan = loop_timer_create(workplace->loop, handler_files_scan, handlers);
+  handlers->bury = loop_timer_create(workplace->loop, on_bury, handlers);
+  return handlers;
+}
+
+void handlers_destroy(struct handlers *handlers)
+{
+  if (!handlers)
+    return;
+  struct handler *handler;
+  while ((handler = TAILQ_FIRST(&handlers->all)))
+    handler_remove(handler);
+  on_bury(handlers);
+  loop_timer_destroy(handlers->scan);
+  loop_timer_destroy(handlers->bury);
+  sources_destroy(handlers->sources);
+  json_decref(handlers->settings);
+  free(handlers->directory_fault);
+  free(handlers);
+}
+
+void handlers_start(struct handlers *handlers)
+{
+  handlers->started = true;
+  loop_timer_set(handlers->scan, 0);
+}
+
+bool handlers_are_ready(const struct handlers *handlers)
+{
+  return handlers->ready;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+  return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+size_t handlers_types(const struct handlers *handlers, const char ***types)
+{
+  size_t count = 0;
+  struct handler *handler;
+  TAILQ_FOREACH(handler, &handlers->all, link)
+    count++;
+  *types = memory_zeroed(count, sizeof **types);
+  count = 0;
+  TAILQ_FOREACH(handler, &handlers->all, link)
+    if (name_is_type(handler->type, strlen(handler->type))) /* a faulty name is on no wire */
+      (*types)[count++] = handler->type;
+  qsort(*types, count, sizeof **types, compare_names);
+  return count;
+}
+
+/* A slow handler gets one command at a time, so that a new version, or a new
+ * worker after a limit, finds few that were handed out in vain. */
+static size_t window(const struct handler *handler)
+{
+  double ahead = handler->run_ms > 1 ? AHEAD_MS / handler->run_ms : AHEAD_MAX;
+  return ahead < 1 ? 1 : ahead > AHEAD_MAX ? AHEAD_MAX : (size_t)ahead;
+}
+
+size_t handlers_room(const struct handlers *handlers, const char *type)
+{
+  if (handlers->stopping)
+    return 0;
+  const struct handler *handler = handler_find(handlers, type);
+  if (!handler || (!handler->current && !handler->candidate) || handler->deaths >= DEATHS_MAX)
+    return handlers->ready ? AT_ONCE_MAX : 0;
+  if (!handler->current || handler->next)
+    return 0;
+  size_t most = window(handler);
+  return handler->in_flight < most ? most - handler->in_flight : 0;
+}
+
+static void answer(struct handlers *handlers, struct command *command, int status, char *reason)
+{
+  struct command_result result = {.status = status, .reason = reason};
+  reason[utf8_cut(reason, strlen(reason), 256)] = '\0';
+  handlers->ports.finished(handlers->ports.context, command, &result);
+}
+
+void handlers_run(struct handlers *handlers, struct command *command)
+{
+  struct handler *handler = handler_find(handlers, command->key.type);
+  struct error error = {0};
+  if (!handler) {
+    answer(handlers, command, 501, memory_format("No handler for %s", command->key.type));
+  } else if (!handler->current) {
+    answer(handlers, command, 503, memory_text(handler->fault ? handler->fault : "not loaded"));
+  } else if (handler->deaths >= DEATHS_MAX) {
+    answer(handlers, command, 503, memory_format("Quarantined: its worker died %d times in a row "
+                                                 "(%s); it is tried again when its file changes",
+                                                 handler->deaths, handler->last_death));
+  } else if (!handler->worker &&
+             !(handler->worker = handler_start_worker(handler, handler->current, &error))) {
+    answer(handlers, command, 503, memory_format("No worker could be started: %s", error.text));
+  } else {
+    handler->in_flight++;
+    loop_timer_set(handler->idle, INT64_MAX);
+    worker_run(handler->worker, command);
+  }
+}
+
+void handlers_stop(struct handlers *handlers)
+{
+  handlers->stopping = true;
+  loop_timer_set(handlers->scan, INT64_MAX);
+}
+
+size_t handlers_busy(const struct handlers *handlers)
+{
+  size_t busy = 0;
+  struct handler *handler;
+  TAILQ_FOREACH(handler, &handlers->all, link)
+    busy += handler->in_flight;
+  return busy;
+}
+
+void handlers_interrupt(struct handlers *handlers)
+{
+  struct handler *handler;
+  TAILQ_FOREACH(handler, &handlers->all, link)
+    if (handler->worker && handler->in_flight)
+      worker_interrupt(handler->worker, 500, interrupted);
+}
+
+const char *handlers_fault(const struct handlers *handlers, const char *type)
+{
+  const struct handler *handler = handler_find(handlers, type);
+  return handler ? handler->fault : NULL;
+}

@@ -1,0 +1,78 @@
+/* The table of handlers: which version serves each command type, the worker
+ * that runs it, and what is wrong with the files that do not load. It scans the
+ * handler directories each second, loads a new or changed file in a worker of
+ * its own, and makes it current only when its contract holds; a faulty file
+ * leaves the last good version in service.
+ *
+ *   handlers_create → handlers_start → … handlers_run for each command …
+ *   → handlers_stop (nothing new is started) → handlers_interrupt → handlers_destroy */
+#ifndef KAALUA_HOST_HANDLERS_H
+#define KAALUA_HOST_HANDLERS_H
+
+#include "core/command.h"
+#include "host/workplace.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct handlers;
+
+struct handlers_ports {
+  void *context;
+  /* Another set of types is served, or the first look at all files has ended. */
+  void (*changed)(void *context);
+  /* The type can take commands (handlers_room). */
+  void (*room)(void *context, const char *type);
+  /* The command ended; the receiver takes what `result` owns. */
+  void (*finished)(void *context, struct command *command, struct command_result *result);
+  /* The command had not begun when its worker ended. */
+  void (*put_back)(void *context, struct command *command);
+  void (*telemetry)(void *context, const char *endpoint, const char *samples, size_t size);
+};
+
+struct handlers_options {
+  const char *const *directories;
+  size_t directory_count;
+  const json_t *settings; /* object: type → settings; NULL: none. Kept by reference */
+  int64_t idle_ms;        /* how long a worker stays without work; 0: 60,000 */
+};
+
+/* Returns owned. The workplace outlives it. */
+struct handlers *handlers_create(const struct workplace *workplace,
+                                 const struct handlers_options *options,
+                                 const struct handlers_ports *ports);
+void handlers_destroy(struct handlers *handlers);
+
+/* Looks at the files now, and from now on each second. */
+void handlers_start(struct handlers *handlers);
+
+/* Whether every file seen at the start was loaded or found faulty. */
+bool handlers_are_ready(const struct handlers *handlers);
+
+/* The types that have a file, sorted. Returns how many; *types is owned by the
+ * caller (free() the array, the names are borrowed). */
+size_t handlers_types(const struct handlers *handlers, const char ***types);
+
+/* How many more commands of a type may be handed out now. A type without a
+ * handler always takes some: they are answered at once. */
+size_t handlers_room(const struct handlers *handlers, const char *type);
+
+/* Runs a command, or answers in its handler's place: 501 without one, 503 for
+ * one that does not load or is in quarantine. */
+void handlers_run(struct handlers *handlers, struct command *command);
+
+/* From now on no command is begun: handlers_room() is 0. */
+void handlers_stop(struct handlers *handlers);
+
+/* The commands that workers have. */
+size_t handlers_busy(const struct handlers *handlers);
+
+/* Ends what runs, answered as interrupted; what had not begun is put back. */
+void handlers_interrupt(struct handlers *handlers);
+
+/* The fault of a type's file, "park.lua:3: …", or NULL. Borrowed. */
+const char *handlers_fault(const struct handlers *handlers, const char *type);
+
+#endif

@@ -1,0 +1,47 @@
+/* How the core's messages reach the platform and what comes back, whatever the
+ * wire. One implementation a wire; everything on the loop's thread. */
+#ifndef KAALUA_HOST_TRANSPORT_H
+#define KAALUA_HOST_TRANSPORT_H
+
+#include "base/error.h"
+#include "core/core.h"
+#include "host/config.h"
+#include "host/state.h"
+#include "io/loop.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* What a transport tells. All texts are borrowed for the call. */
+struct transport_events {
+  void *context;
+  void (*connected)(void *context);
+  void (*disconnected)(void *context);
+  void (*writable)(void *context);
+  /* The peer has the message with this id. */
+  void (*published)(void *context, uint32_t request_id);
+  /* Commands, pushed or asked for. */
+  void (*commands)(void *context, const char *endpoint, const char *type, uint32_t request_id,
+                   const char *text, size_t size);
+  /* The platform's answer; `status` 0 for success. */
+  void (*answered)(void *context, enum core_message kind, const char *endpoint, const char *type,
+                   uint32_t request_id, int status, const char *reason);
+};
+
+struct transport {
+  void *context;
+  /* As core_ports.send. */
+  int (*send)(void *context, enum core_message kind, const char *endpoint, const char *type,
+              uint32_t request_id, const char *body, size_t size);
+  /* Sends what was taken, closes, frees. Waits at most `patience_ms`. */
+  void (*close)(void *context, int64_t patience_ms);
+};
+
+/* MQTT (host/mqtt_transport.c). Returns 0 and fills `transport`, or a negative
+ * errno with `error`. Logs each change of the connection's state. Config, state
+ * and loop outlive it. */
+int mqtt_transport_open(struct transport *transport, struct loop *loop, const struct config *config,
+                        const struct state *state, const struct transport_events *events,
+                        struct error *error);
+
+#endif

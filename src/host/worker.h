@@ -1,0 +1,77 @@
+/* One kaalua-worker at work on one version of a handler: loading, the commands
+ * handed to it, their limits, and how it ends. It says what became of each
+ * command; what to do about it is its owner's to decide.
+ *
+ *   worker_start → loaded(…) → worker_run … → finished(…) … → worker_destroy
+ *
+ * The ports are called from the loop; of the calls of this header only
+ * worker_interrupt() calls them. A port may start a worker, hand it commands and
+ * interrupt it; worker_destroy() comes after a port has returned. */
+#ifndef KAALUA_HOST_WORKER_H
+#define KAALUA_HOST_WORKER_H
+
+#include "core/command.h"
+#include "host/version.h"
+#include "host/workplace.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct worker;
+
+enum worker_purpose { WORKER_HANDLER, WORKER_CONFIGURATION };
+
+/* How a worker's life ended. */
+enum worker_end {
+  WORKER_SPENT,   /* a limit was reached: it works no more, its handler is not to blame */
+  WORKER_CRASHED, /* it ended by itself */
+};
+
+struct worker_ports {
+  void *context;
+  /* The version was loaded; `report` as WORKER_LOADED describes it, with
+   * "faults" also where the worker died or took too long over it. Borrowed. */
+  void (*loaded)(void *context, struct worker *worker, const json_t *report);
+  /* The command ended; the receiver takes what `result` owns. `trace` (borrowed,
+   * "" for none) is for the log. `run_ms` is the time since its mark. */
+  void (*finished)(void *context, struct worker *worker, struct command *command,
+                   struct command_result *result, const char *trace, int64_t run_ms);
+  /* The command was handed to the worker and had not begun. In the order of
+   * arrival, the last one first. */
+  void (*put_back)(void *context, struct worker *worker, struct command *command);
+  void (*telemetry)(void *context, const char *endpoint, const char *samples, size_t size);
+  /* It takes no further commands; all that it had were finished or put back. The
+   * receiver calls worker_destroy() once this call has returned, not within it. */
+  void (*over)(void *context, struct worker *worker, enum worker_end end, const char *how);
+};
+
+struct worker_options {
+  enum worker_purpose purpose;
+  const json_t *settings; /* of this handler, from the configuration; NULL: none */
+};
+
+/* Starts a process and sends it the version (kept by reference). Returns owned,
+ * or NULL with `error`. */
+struct worker *worker_start(const struct workplace *workplace, struct version *version,
+                            const struct worker_options *options, const struct worker_ports *ports,
+                            struct error *error);
+
+/* Ends the process and all beneath it; no port is called any more. The commands
+ * that it still has are the caller's to deal with. NULL is fine. */
+void worker_destroy(struct worker *worker);
+
+struct version *worker_version(const struct worker *worker); /* borrowed */
+bool worker_is_loaded(const struct worker *worker);
+
+/* Hands it a command after those that it has. Borrows it until finished or put_back. */
+void worker_run(struct worker *worker, struct command *command);
+
+/* The commands that it has. */
+size_t worker_load(const struct worker *worker);
+
+/* Ends what runs with `status` and `reason` and puts the rest back, then is over. */
+void worker_interrupt(struct worker *worker, int status, const char *reason);
+
+#endif

@@ -1,0 +1,30 @@
+/* What every worker of this process is started with: the program, the clean
+ * environment, and the paths that handlers are kept from. */
+#ifndef KAALUA_HOST_WORKPLACE_H
+#define KAALUA_HOST_WORKPLACE_H
+
+#include "base/error.h"
+#include "io/loop.h"
+
+#include <jansson.h>
+#include <stddef.h>
+
+struct workplace {
+  struct loop *loop;
+  char *program;     /* path of kaalua-worker */
+  char **environment; /* NAME=VALUE, NULL-terminated */
+  json_t *private_paths;  /* array: neither read nor written by handlers */
+  json_t *handler_paths;  /* array: never written by handlers */
+};
+
+/* Finds kaalua-worker beside the running program (or where it was installed).
+ * Returns 0, or -ENOENT with `error`. */
+int workplace_open(struct workplace *workplace, struct loop *loop, struct error *error);
+
+/* Adds an absolute or relative path to one of the lists; NULL is fine. */
+void workplace_keep_private(struct workplace *workplace, const char *path);
+void workplace_keep_handlers(struct workplace *workplace, const char *path);
+
+void workplace_close(struct workplace *workplace);
+
+#endif

@@ -1,0 +1,54 @@
+/* Processes, each under a leader (kaalua-worker; base/worker_frames.h tells how
+ * the two speak). The only place that starts a process.
+ *
+ *   process_start → frames and output arrive → process_ended is told once →
+ *   process_release: whatever is left of the subtree is ended, nothing is told
+ *   any more, the object is freed when the leader is gone.
+ *
+ * A released process never calls back. Releasing is the way to end one, too. */
+#ifndef KAALUA_IO_PROCESS_H
+#define KAALUA_IO_PROCESS_H
+
+#include "base/error.h"
+#include "base/worker_frames.h"
+#include "io/loop.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct process;
+
+enum process_stream { PROCESS_FRAMES = WORKER_FRAMES_FD, PROCESS_STDOUT = 1, PROCESS_STDERR = 2 };
+
+struct process_options {
+  const char *program;           /* kaalua-worker's path */
+  const char *const *arguments;  /* "lua" | "exec", program, … | "detach", program, …; NULL ends */
+  const char *const *environment; /* NAME=VALUE, ended by NULL: all that it gets */
+  const char *cwd;               /* NULL: "/" */
+  bool frames;                   /* give it a frames socket */
+  bool input;                    /* give it a pipe as standard input, else /dev/null */
+  /* Bytes of one stream. */
+  void (*received)(void *context, enum process_stream stream, const char *bytes, size_t size);
+  /* The working process has ended; all that it had written was received. NULL:
+   * its leader is gone without a word. */
+  void (*ended)(void *context, const struct worker_ending *ending);
+  void *context;
+};
+
+/* Returns owned (process_release), or NULL with `error`. Copies nothing that it needs later. */
+struct process *process_start(struct loop *loop, const struct process_options *options,
+                              struct error *error);
+
+/* Sends bytes to the frames socket. Copies. */
+void process_send(struct process *process, const void *bytes, size_t size);
+
+/* Writes to standard input, once, and closes it. Copies. */
+void process_input(struct process *process, const void *bytes, size_t size);
+
+/* Asks the working process to stop. */
+void process_ask(struct process *process);
+
+/* Has no `ended` told any more, ends the subtree. NULL is fine. */
+void process_release(struct process *process);
+
+#endif

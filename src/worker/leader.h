@@ -1,0 +1,20 @@
+/* The leader: the process that the host started. It makes itself the reaper of
+ * everything beneath it, forks the process that does the work, and waits on its
+ * lifeline (base/worker_frames.h). It stays small: no Lua, no memory of its own.
+ *
+ * Both functions run until the lifeline closes and everything beneath is gone;
+ * they return the leader's exit status. */
+#ifndef KAALUA_WORKER_LEADER_H
+#define KAALUA_WORKER_LEADER_H
+
+/* `work` runs in the working process, with the frames at WORKER_FRAMES_FD and no
+ * other descriptor but 0, 1 and 2; SIGPIPE is ignored, and SIGUSR1 until `work`
+ * handles it. It does not return. */
+int leader_run_worker(void (*work)(void));
+
+/* The working process becomes the program `argv`, a list that ends with NULL;
+ * argv[0] is its absolute path. It has the descriptors 0, 1 and 2, an empty
+ * signal mask and default dispositions, and a session of its own. */
+int leader_run_program(char **argv);
+
+#endif

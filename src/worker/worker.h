@@ -1,0 +1,52 @@
+/* The whole of one working process: its one Lua state and what belongs to it.
+ * Passed down; C functions called by Lua find it with worker_of(). One thread. */
+#ifndef KAALUA_WORKER_WORKER_H
+#define KAALUA_WORKER_WORKER_H
+
+#include "base/buffer.h"
+#include "worker/channel.h"
+#include "worker/heap.h"
+#include "worker/limit.h"
+#include "worker/output.h"
+#include "worker/version.h"
+
+#include <lua.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The command at work; owned, valid while `is_running`. */
+struct command {
+  int64_t job;
+  int64_t id;
+  int64_t received_at_ms;
+  char *type;
+  char *endpoint;
+  char *element;
+  size_t element_bytes;
+};
+
+struct worker {
+  struct channel channel;
+  struct version version;
+  struct heap heap;
+  struct limit limit;
+  struct output output;
+  lua_State *lua;
+  bool is_loading; /* the file's top level runs: nothing may act */
+  bool is_running; /* a command runs */
+  bool is_spent;   /* the state is not to be used again */
+  struct command command;
+  double timeout_s;      /* of the contract */
+  int64_t memory_mib;    /* of the contract */
+  uint32_t exec_calls;   /* number of the last kaa.exec */
+  struct buffer answer;  /* JSON of a result, or of LOADED, being written */
+  struct buffer trace;   /* traceback of the last error */
+  struct buffer scratch; /* of one bound function, no further */
+};
+
+static inline struct worker *worker_of(lua_State *L)
+{
+  return *(struct worker **)lua_getextraspace(L);
+}
+
+#endif

@@ -1,0 +1,120 @@
+-- Files dropped, changed, broken and removed while the agent runs.
+package.path = "tests/e2e/?.lua;" .. package.path
+local world = require "support.world"
+
+local function answers(value)
+  return ("return function() return 200, 'OK', %q end"):format(value)
+end
+
+-- Sends commands, one after the other, until one is answered as wanted.
+local function await_answer(platform, kind, status, payload)
+  local id = 1000 + #platform.results
+  platform:command(kind, id)
+  return world.loop.await(("%s to answer %d %s"):format(kind, status, payload or ""), function()
+    local result = platform:results_of(kind, id)[1]
+    if result and result.statusCode == status and (not payload or result.payload == payload) then
+      return result
+    elseif result then
+      id = id + 1
+      platform:command(kind, id)
+    end
+  end, 15)
+end
+
+describe("a handler's file", function()
+  after_each(world.clear)
+
+  it("is taken when it is dropped, and its type is asked for", function()
+    local agent, platform = world.connected { handlers = {} }
+    assert.are.equal(501, platform:call("hello", 1).statusCode)
+    platform.deliver.hello = '[{"id":2}]'
+    agent:save("hello", answers "one")
+    assert.are.equal("one", platform:await_result("hello", 2, 5).payload)
+  end)
+
+  it("is taken when it is changed", function()
+    local agent, platform = world.connected { handlers = { hello = answers "one" } }
+    assert.are.equal("one", platform:call("hello", 1).payload)
+    agent:save("hello", answers "two")
+    await_answer(platform, "hello", 200, "two")
+  end)
+
+  it("that is changed while a command runs leaves that command its version", function()
+    local agent, platform = world.connected {
+      handlers = { hello = "return function() kaa.sleep(3) return 200, 'OK', 'one' end" },
+    }
+    platform:command("hello", 1)
+    agent:await_worker()
+    agent:save("hello", answers "two")
+    assert.are.equal("one", platform:await_result("hello", 1, 10).payload)
+    await_answer(platform, "hello", 200, "two")
+  end)
+
+  it("that breaks leaves the last good version, until it is mended", function()
+    local agent, platform = world.connected { handlers = { hello = answers "one" } }
+    platform:call("hello", 1)
+    local mark = agent:mark()
+    agent:save("hello", "return function(")
+    agent:await_log("hello%.lua:1: ", mark)
+    assert.are.equal("one", platform:call("hello", 2).payload)
+    agent:save("hello", answers "mended")
+    await_answer(platform, "hello", 200, "mended")
+  end)
+
+  it("that is broken from the start is taken once it is mended", function()
+    local agent, platform = world.connected { handlers = { hello = "return {" } }
+    assert.are.equal(503, platform:call("hello", 1).statusCode)
+    agent:save("hello", answers "mended")
+    await_answer(platform, "hello", 200, "mended")
+  end)
+
+  it("that is removed is answered 501", function()
+    local agent, platform = world.connected { handlers = { hello = answers "one" } }
+    platform:call("hello", 1)
+    agent:remove "hello"
+    local result = await_answer(platform, "hello", 501)
+    assert.are.equal("No handler for hello", result.reasonPhrase)
+  end)
+
+  it("is loaded anew when its library changes", function()
+    local agent, platform = world.connected {
+      handlers = {
+        hello = "local v = require 'valve' return function() return 200, 'OK', v end",
+        ["lib/valve"] = "return 'one'",
+      },
+    }
+    assert.are.equal("one", platform:call("hello", 1).payload)
+    agent:save("lib/valve", "return 'two'")
+    await_answer(platform, "hello", 200, "two")
+  end)
+
+  it("is none where its name is no type, or an editor's", function()
+    local agent, platform = world.connected { handlers = { good = answers "good" } }
+    for _, name in ipairs {
+      "42.lua", "status.lua", ".hidden.lua", "hello.lua~", "hello.lua.swp", "#hello.lua#",
+      "hello.txt", "two words.lua", "spec",
+    } do
+      world.folder.write(agent.handlers .. "/" .. name, "error 'must not be loaded'")
+    end
+    agent:save("last", answers "last")
+    platform:await_request "last"
+    assert.are.equal(501, platform:call("hello", 1).statusCode)
+    assert.are.equal("good", platform:call("good", 1).payload)
+    assert.is_nil(agent:log():find("must not be loaded", 1, true))
+    for _, request in ipairs(platform.requests) do
+      assert.is_truthy(request.type == "good" or request.type == "last", request.type)
+    end
+  end)
+
+  it("stays in service when the folder cannot be found for a while", function()
+    local agent, platform = world.connected { handlers = { hello = answers "one" } }
+    platform:call("hello", 1)
+    local mark = agent:mark()
+    assert(os.rename(agent.handlers, agent.handlers .. ".away"))
+    agent:await_log("handlers", mark)
+    assert.are.equal("one", platform:call("hello", 2).payload)
+    assert(os.rename(agent.handlers .. ".away", agent.handlers))
+    agent:save("new", answers "new")
+    await_answer(platform, "new", 200, "new")
+  end)
+end)
