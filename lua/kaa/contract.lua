@@ -192,7 +192,7 @@ function contract.params_of(checked, payload)
   if checked.params == nil then
     return payload, nil
   end
-  local filled, messages = params.apply(checked.params, payload)
+  local filled, messages = params.apply(checked.params, payload, "payload")
   if filled then
     return filled, nil
   end

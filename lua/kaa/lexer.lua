@@ -82,6 +82,7 @@ end
 ---@return {kind: string, words: string, line: integer, value: any}[] tokens `kind` is "name",
 ---  "number", "string" or "symbol"; `words` as written; `value` of strings and numbers
 function lexer.tokens(source)
+  source = gsub(source, "^\xEF\xBB\xBF", "") -- a byte order mark
   source = gsub(source, "^#[^\n]*", "")
   local tokens = {}
   local at, line = 1, 1

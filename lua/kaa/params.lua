@@ -189,19 +189,20 @@ end
 --- Applies a faultless schema to a value.
 ---@param fields table the schema
 ---@param value any a table, or nil or null for an empty one
+---@param name string|nil what the value as a whole is called: "payload"
 ---@return table|nil filled the value with defaults, a new table
 ---@return string[]|nil messages all that does not fit: `slot: expected integer, got "x"`
 ---
 ---     params.apply({ slot = { type = "integer" } }, { slot = 3.0 }) → { slot = 3 }
-function params.apply(fields, value)
+function params.apply(fields, value, name)
   local filled, faults = params.examine(fields, value)
   if #faults == 0 then
     return filled, nil
   end
   local messages = {}
   for index, fault in ipairs(faults) do
-    local place = text.path(fault.path)
-    messages[index] = (place ~= "" and place .. ": " or "") .. params.message(fault)
+    local place = #fault.path > 0 and text.path(fault.path) or name
+    messages[index] = (place and place .. ": " or "") .. params.message(fault)
   end
   return nil, messages
 end

@@ -11,6 +11,7 @@ local binding = require "kaa.testing.binding"
 local contract = require "kaa.contract"
 local environment = require "kaa.testing.environment"
 local jsontext = require "kaa.testing.jsontext"
+local programs = require "kaa.testing.programs"
 local result = require "kaa.result"
 
 local testing = {}
@@ -18,25 +19,17 @@ local testing = {}
 local Device = {}
 Device.__index = Device
 
+--- The file's text; a byte order mark and a first line that begins with # are no Lua.
 local function read(path)
   local file = assert(io.open(path, "rb"))
   local source = file:read "a"
   file:close()
-  return source
-end
-
-local function shell(kaa)
-  return function(command)
-    local done, message, outcome = kaa.exec { "/bin/sh", "-c", command }
-    outcome = done or outcome
-    return done and true or nil, outcome.signal and "signal" or "exit", outcome.signal or outcome.code,
-      message
-  end
+  return (source:gsub("^\xEF\xBB\xBF", ""):gsub("^#[^\n]*", ""))
 end
 
 local function make_globals(device, directory)
-  local kaa = binding.create(device)
-  device.kaa = kaa
+  local kaa, fields = binding.create(device)
+  device.kaa = fields
   return environment.create {
     directory = directory,
     kaa = kaa,
@@ -44,10 +37,8 @@ local function make_globals(device, directory)
       return device:needs()
     end,
     print = kaa.log.info,
-    execute = shell(kaa),
-    popen = function()
-      error("io.popen is not part of the testing kit; use kaa.exec", 2)
-    end,
+    execute = programs.execute(device),
+    popen = programs.popen(device),
   }
 end
 
@@ -70,7 +61,7 @@ local function through_json(value)
   if value == nil then
     return nil
   end
-  local json, message = jsontext.encode(value)
+  local json, message = jsontext.encode(value, "payload")
   if not json then
     return nil, message
   elseif #json > jsontext.MAX_BYTES then
@@ -104,24 +95,26 @@ function Device:command(payload, fields)
   fields = fields or {}
   local received, message = through_json(payload)
   if message then
-    error("the payload is no JSON: " .. message, 2)
+    error(message, 2)
   end
   local given, refusal = contract.params_of(self.contract, received)
   if refusal then
     return 400, refusal, nil
   end
   self.last_id = fields.id or self.last_id + 1
+  self.kaa.endpoint = fields.endpoint or self.endpoint
   local outcome = table.pack(pcall(self.contract.run, {
     id = self.last_id,
     type = self.type,
-    endpoint = fields.endpoint or self.kaa.endpoint,
+    endpoint = self.kaa.endpoint,
     payload = given,
     received_at = fields.received_at or self.now,
   }))
+  self.kaa.endpoint = nil
   local status, reason, answer = judged(self.contract, outcome)
   local sent, fault, size_bytes = through_json(answer)
   if fault then
-    return 500, result.reason(500, ("%s: payload: %s"):format(self.contract.place, fault)), nil
+    return 500, result.reason(500, fault), nil
   elseif size_bytes then
     return 500, ("Result too large: %d bytes, limit %d"):format(size_bytes, jsontext.MAX_BYTES), nil
   end
@@ -137,17 +130,18 @@ end
 ---@return table device with `samples` (sent by kaa.telemetry), `executed` (argv of kaa.exec),
 ---  `logged` ({ level, message }), `now` (what kaa.now() gives; kaa.sleep adds to it), `contract`
 function testing.device(path, options)
+  options = options or {}
   local directory, name = path:match("^(.-)/?([^/]+)%.lua$")
   local chunk, source = name .. ".lua", read(path)
   local device = setmetatable({
-    type = name, options = options or {}, samples = {}, executed = {}, logged = {}, last_id = 0,
-    now = options and options.now or 1767225600.0,
+    type = name, options = options, samples = {}, executed = {}, logged = {}, last_id = 0,
+    now = options.now or 1767225600.0, endpoint = options.endpoint or "test-endpoint",
   }, Device)
   local globals = make_globals(device, directory == "" and "." or directory)
   local value = assert(load(source, "@" .. chunk, "t", globals))()
   local checked, faults = contract.check(value, {
-    chunk = chunk, source = source, type = name, settings = device.options.settings,
-    ceiling = device.options.ceiling,
+    chunk = chunk, source = source, type = name, settings = options.settings,
+    ceiling = options.ceiling,
   })
   if not checked then
     error(fault_text(chunk, faults), 2)

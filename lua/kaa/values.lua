@@ -23,7 +23,7 @@ end
 --- Whether a table has the keys 1 to n and no other.
 ---@param list table
 ---@return boolean
-local function is_sequence(list)
+function values.is_sequence(list)
   local count = 0
   for _ in next, list do
     count = count + 1
@@ -41,7 +41,7 @@ function values.is_array(value)
   if getmetatable(value) == values.array_metatable then
     return true
   end
-  return next(value) ~= nil and is_sequence(value)
+  return next(value) ~= nil and values.is_sequence(value)
 end
 
 --- Whether a value is an object for JSON: not marked, and all keys are strings.

@@ -173,7 +173,7 @@ static bool make_command(struct call *call)
   if (payload && !value) {
     fprintf(stderr, "kaalua call: the payload is no JSON: %s\n  %s\n  %*s\n"
                     "  a text needs quotes of its own: '\"text\"'\n",
-            fault.text, payload, (int)fault.position + 1, "^");
+            fault.text, payload, fault.position ? (int)fault.position : 1, "^");
     return false;
   }
   struct buffer element = {0};

@@ -13,6 +13,7 @@ enum { NEVER_ASKED = -1 };
 struct left {
   TAILQ_ENTRY(left) place;
   struct ask_pair pair;
+  bool is_due; /* its type had its pause: it goes with this burst */
 };
 
 void ask_init(struct asks *asks)
@@ -233,6 +234,26 @@ bool ask_has_success(struct core *core, struct endpoint *endpoint)
   return !core->asks.type_count && core->now_ms - core->connected_ms >= ASK_SILENCE_MS;
 }
 
+/* All pairs of a type that were left so far go in one burst; those that are left
+ * again while it lasts wait for the next, a second later. */
+static struct left *next_left(struct core *core)
+{
+  struct left *left, *other;
+  TAILQ_FOREACH(left, &core->asks.left, place) {
+    if (left->is_due)
+      return left;
+    struct type *type = left->pair.type;
+    if (core->now_ms - type->ask.left_asked_ms < ASK_LEFT_GAP_MS)
+      continue;
+    type->ask.left_asked_ms = core->now_ms;
+    TAILQ_FOREACH(other, &core->asks.left, place)
+      if (other->pair.type == type)
+        other->is_due = true;
+    return left;
+  }
+  return NULL;
+}
+
 /* A pair that was left, where there is room again and its type had its pause. */
 static bool take_left(struct core *core, struct ask_pair *pair)
 {
@@ -244,18 +265,12 @@ static bool take_left(struct core *core, struct ask_pair *pair)
     asks->has_left_all = false;
     begin_round(core, 0);
   }
-  struct left *left;
-  TAILQ_FOREACH(left, &asks->left, place) {
-    struct ask_type *type = &left->pair.type->ask;
-    int64_t since_ms = core->now_ms - type->left_asked_ms;
-    if (since_ms && since_ms < ASK_LEFT_GAP_MS)
-      continue;
-    type->left_asked_ms = core->now_ms;
-    *pair = left->pair;
-    drop_left(asks, left);
-    return true;
-  }
-  return false;
+  struct left *left = next_left(core);
+  if (!left)
+    return false;
+  *pair = left->pair;
+  drop_left(asks, left);
+  return true;
 }
 
 static bool take_fresh(struct asks *asks, struct ask_pair *pair)
@@ -292,8 +307,11 @@ static bool take_round(struct core *core, struct ask_pair *pair)
     return false;
   if (round_is_over(round, asks->endpoint_count, asks->type_count)) {
     round->is_going = false;
-    deadline_arm(&core->deadlines, &asks->next_round, asks->next_round_ms, next_round);
-    return false;
+    if (core->now_ms < asks->next_round_ms) {
+      deadline_arm(&core->deadlines, &asks->next_round, asks->next_round_ms, next_round);
+      return false;
+    }
+    begin_round(core, ASK_SPREAD_MS); /* it took longer than the interval */
   }
   if (core->now_ms < round_slot_ms(round))
     return false;

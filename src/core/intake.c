@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "core/queue.h"
 #include "core/state.h"
+#include "core/verdict.h"
 #include "kp/cep.h"
 #include "kp/elements.h"
 
@@ -78,6 +79,10 @@ static void take_element(struct core *core, const struct intake *intake,
   }
   struct command_key key = {intake->endpoint->token, intake->type->name, read.id};
   struct command_life *life = life_find(core, &key);
+  if (life && repeat_is_new(core, life, read.digest)) {
+    verdict_drop_answer(core, life);
+    life = NULL;
+  }
   if (life || repeat_is_too_soon(core, &key, read.digest)) {
     core->counts.repeats++;
     if (life)

@@ -69,13 +69,19 @@ static void forget(struct memory_storage *storage, struct record *record)
   free(record);
 }
 
+static void free_record(void *node)
+{
+  struct record *record = node;
+  free(record->payload);
+  free(record);
+}
+
+/* Compares no keys: their texts may be gone. */
 void memory_storage_destroy(struct memory_storage *storage)
 {
   if (!storage)
     return;
-  struct record *record;
-  while ((record = TAILQ_FIRST(&storage->by_age)))
-    forget(storage, record);
+  tdestroy(storage->tree, free_record);
   free(storage);
 }
 

@@ -61,6 +61,12 @@ bool repeat_is_too_soon(struct core *core, const struct command_key *key,
          is_same(core, resend->digest, digest);
 }
 
+bool repeat_is_new(const struct core *core, const struct command_life *life,
+                   const uint8_t digest[JSONTEXT_DIGEST_BYTES])
+{
+  return life->is_answer && !is_same(core, life->command.digest, digest);
+}
+
 static void remember(struct core *core, const struct command_key *key, const uint8_t digest[])
 {
   struct repeats *repeats = &core->repeats;

@@ -31,6 +31,11 @@ void repeat_init(struct repeats *repeats);
 bool repeat_is_too_soon(struct core *core, const struct command_key *key,
                         const uint8_t digest[JSONTEXT_DIGEST_BYTES]);
 
+/* A stored answer is on its way to the platform, and the same id comes with
+ * another payload: a new command. */
+bool repeat_is_new(const struct core *core, const struct command_life *life,
+                   const uint8_t digest[JSONTEXT_DIGEST_BYTES]);
+
 /* The storage knows the command: answers it, or accepts it as a new one. Takes
  * `record`; `life` may be gone afterwards. */
 void repeat_found(struct core *core, struct command_life *life, struct storage_record *record);

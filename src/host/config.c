@@ -68,7 +68,8 @@ static void take_url(struct loading *loading)
   struct origin url = look_up(loading, "--url", loading->flags->url, "KAALUA_URL", "url");
   if (!url.value) {
     faults_add(loading->faults, config->file ? config->file : "--url", 0,
-               "the platform's address is missing; write: url = \"mqtts://mqtt.cloud.kaaiot.com\"");
+               "the platform's address is missing: --url mqtts://mqtt.cloud.kaaiot.com, or in the "
+               "configuration file url = \"mqtts://…\"");
     return;
   }
   if (strchr(url.value, '@')) { /* not repeated: it may hold a password */
@@ -119,7 +120,8 @@ static void take_app_version(struct loading *loading)
                                   "KAALUA_APP_VERSION", "app_version");
   if (!version.value) {
     faults_add(loading->faults, loading->config->file ? loading->config->file : "--app-version", 0,
-               "the application version is missing; write: app_version = \"…-v1\"");
+               "the application version is missing: --app-version …-v1, or in the configuration "
+               "file app_version = \"…-v1\"");
     return;
   }
   check_level(loading, version, "app_version");
@@ -179,7 +181,8 @@ static void take_tokens(struct loading *loading)
     read_tokens(loading, many, true);
   else
     faults_add(loading->faults, loading->config->file ? loading->config->file : "--token", 0,
-               "the endpoint token is missing; write: token_file = \"/etc/kaalua/token\"");
+               "the endpoint token is missing: --token TOKEN, or in the configuration file "
+               "token_file = \"/etc/kaalua/token\"");
   free(one);
   free(many);
 }

@@ -3,6 +3,7 @@
 #include "worker/worker.h"
 
 #include <lauxlib.h>
+#include <lualib.h>
 
 /* The functions below follow lcorolib.c of Lua 5.4. lua_resume() and
  * lua_resetthread() catch every error, so the link is always taken out. */

@@ -10,7 +10,7 @@
 #include <stddef.h>
 
 struct encode_fault {
-  char text[320];    /* "payload.list[3].x: a function has no JSON form" */
+  char text[400];    /* "payload.list[3].x: a function has no JSON form" */
   size_t size_bytes; /* of the whole text, also where it is over the limit */
 };
 

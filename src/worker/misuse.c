@@ -15,8 +15,7 @@ static const char *nearest(lua_State *L, const char *name)
   return lua_tostring(L, -1);
 }
 
-/* The list of known names is at the top of the stack. */
-static int raise_unknown(lua_State *L, const char *format, const char *name)
+int misuse_unknown_of(lua_State *L, const char *format, const char *name)
 {
   const char *known = nearest(L, name);
   const char *said = lua_pushfstring(L, format, name);
@@ -32,7 +31,7 @@ int misuse_unknown(lua_State *L, const char *format, const char *name, const cha
     lua_pushstring(L, names[i]);
     lua_rawseti(L, -2, i + 1);
   }
-  return raise_unknown(L, format, name);
+  return misuse_unknown_of(L, format, name);
 }
 
 int misuse_missing_key(lua_State *L, const char *name)
@@ -48,7 +47,7 @@ int misuse_missing_key(lua_State *L, const char *name)
   }
   const char *format = lua_pushfstring(L, "%s has no \"%%s\"", name);
   lua_pushvalue(L, list);
-  return raise_unknown(L, format, lua_tostring(L, 2));
+  return misuse_unknown_of(L, format, lua_tostring(L, 2));
 }
 
 static int on_missing(lua_State *L)

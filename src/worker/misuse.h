@@ -8,6 +8,9 @@
  * the name; the nearest of `names` (ends with NULL) is added where there is one. */
 int misuse_unknown(lua_State *L, const char *format, const char *name, const char *const *names);
 
+/* The same with the list of names at the top of the stack. */
+int misuse_unknown_of(lua_State *L, const char *format, const char *name);
+
 /* Protects the table at the top of the stack, called `name` in messages: a key
  * that is not there, and an assignment, raise. */
 void misuse_guard(lua_State *L, const char *name);

@@ -145,10 +145,9 @@ static void push_message(lua_State *L, const struct outcome *outcome, double tim
   const char *program = lua_tostring(L, -1);
   const char *name = strrchr(program, '/') + 1;
   if (outcome->is_timed_out && timeout_s > 0) {
-    lua_pushfstring(L, "%s took longer than ", name);
-    lua_pushfstring(L, timeout_s == (double)(lua_Integer)timeout_s ? "%I s" : "%f s",
-                    timeout_s == (double)(lua_Integer)timeout_s ? (lua_Integer)timeout_s : 0);
-    lua_concat(L, 2);
+    char seconds[32];
+    snprintf(seconds, sizeof seconds, "%.14g", timeout_s);
+    lua_pushfstring(L, "%s took longer than %s s", name, seconds);
   } else if (outcome->signal) {
     push_signal_name(L, outcome->signal);
     lua_pushfstring(L, "%s was ended by %s", name, lua_tostring(L, -1));
@@ -157,6 +156,13 @@ static void push_message(lua_State *L, const struct outcome *outcome, double tim
     lua_pushfstring(L, "%s exited with %I%s", name, (LUAI_UACINT)outcome->code,
                     lua_tostring(L, -1));
   }
+}
+
+static int push_failure(lua_State *L, const struct outcome *outcome)
+{
+  lua_pushnil(L);
+  lua_pushlstring(L, outcome->failure, outcome->failure_bytes);
+  return 2;
 }
 
 int programs_exec(lua_State *L)
@@ -168,11 +174,9 @@ int programs_exec(lua_State *L)
     push_result(L, &outcome);
     return 1;
   }
+  if (outcome.failure_bytes)
+    return push_failure(L, &outcome);
   lua_pushnil(L);
-  if (outcome.failure_bytes) {
-    lua_pushlstring(L, outcome.failure, outcome.failure_bytes);
-    return 2;
-  }
   push_message(L, &outcome, timeout_s);
   push_result(L, &outcome);
   return 3;
@@ -188,13 +192,6 @@ static int push_ending(lua_State *L, int64_t code, int64_t signal)
   lua_pushstring(L, signal ? "signal" : "exit");
   lua_pushinteger(L, signal ? signal : code);
   return 3;
-}
-
-static int push_failure(lua_State *L, const struct outcome *outcome)
-{
-  lua_pushnil(L);
-  lua_pushlstring(L, outcome->failure, outcome->failure_bytes);
-  return 2;
 }
 
 int programs_execute(lua_State *L)

@@ -58,6 +58,17 @@ int state_call(struct worker *worker, lua_CFunction function, void *argument)
   return lua_pcall(L, 1, 0, 1);
 }
 
+int state_call_with_error(struct worker *worker, lua_CFunction function, void *argument)
+{
+  lua_State *L = worker->lua;
+  lua_replace(L, 1);
+  lua_settop(L, 1);
+  lua_pushcfunction(L, function);
+  lua_pushlightuserdata(L, argument);
+  lua_pushvalue(L, 1);
+  return lua_pcall(L, 2, 0, 0);
+}
+
 static int load_embedded(lua_State *L)
 {
   const struct embedded_module *module = lua_touserdata(L, lua_upvalueindex(1));
@@ -131,6 +142,10 @@ void state_open_libraries(lua_State *L)
   state_keep(L, STATE_LOADED);
   state_push(L, "kaa.values", "array_metatable");
   state_keep(L, STATE_ARRAY_MARK);
+  state_push(L, "kaa.contract", "params_of");
+  state_keep(L, STATE_PARAMS_OF);
+  state_push(L, "kaa.result", "normalise");
+  state_keep(L, STATE_NORMALISE);
 }
 
 void state_push(lua_State *L, const char *module, const char *field)

@@ -16,6 +16,10 @@ int state_create(struct worker *worker);
  * worker->trace. Everything that may raise runs inside one such call. */
 int state_call(struct worker *worker, lua_CFunction function, void *argument);
 
+/* The same with a second argument, the error object that the last call left; the
+ * trace of that call is kept. */
+int state_call_with_error(struct worker *worker, lua_CFunction function, void *argument);
+
 /* Opens the libraries and prepares the modules; may raise. */
 void state_open_libraries(lua_State *L);
 
@@ -26,6 +30,8 @@ void state_push(lua_State *L, const char *module, const char *field);
 enum state_value {
   STATE_ENVIRONMENT, /* the handler's globals */
   STATE_CONTRACT,
+  STATE_PARAMS_OF, /* kaa.contract.params_of */
+  STATE_NORMALISE, /* kaa.result.normalise */
   STATE_LOADED,      /* what require() has given out, by module */
   STATE_ARRAY_MARK,  /* metatable of JSON arrays */
   STATE_REQUIRE,     /* Lua's own require, for C modules */

@@ -27,7 +27,7 @@ describe("on the wire", function()
   it("values come back as they went in", function()
     local _, platform = world.connected { handlers = { echo = ECHO } }
     local values = {
-      "0", "-0.0", "3.0", "0.1", "1e300", "9223372036854775807", "-9223372036854775808", "false",
+      "0", "-0.0", "3.0", "0.1", "1e+300", "9223372036854775807", "-9223372036854775808", "false",
       "true", "null", '""', "[]", "{}", "[[],{}]", '"\\u0000a\\"\\\\"', '"äöü€😀"',
       "[1,2,3]", "[null]", '{"a":[0]}',
     }

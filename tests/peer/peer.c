@@ -198,8 +198,7 @@ static void connection_ended(struct peer *peer, const char *why)
   if (!peer->has_said_why)
     peer_say("disconnected %s", why);
   peer->has_said_why = true;
-  peer->is_connected = false;
-  memset(peer->flights, 0, sizeof peer->flights);
+  peer->is_connected = false; /* the library sends what has no PUBACK again */
 }
 
 static void connect_again(struct peer *peer, int argc, char **argv)
@@ -272,6 +271,9 @@ int main(int argc, char **argv)
   for (size_t i = 0; i < peer->subscription_count; i++)
     free(peer->subscriptions[i].filter);
   free(peer->subscriptions);
+  for (size_t mid = 0; mid <= 0xffff; mid++)
+    if (peer->flights[mid].burst && --peer->flights[mid].burst->missing == 0)
+      free(peer->flights[mid].burst);
   buffer_clear(&peer->input);
   free(peer);
   return 0;

@@ -22,6 +22,7 @@ local LIBRARIES = {
   { header = "^lua%.h$", places = { "^worker/" } },
   { header = "^lauxlib%.h$", places = { "^worker/" } },
   { header = "^lualib%.h$", places = { "^worker/" } },
+  { header = "^lua%-cjson%.h$", places = { "^worker/" } },
 }
 
 local LIBC = {}

@@ -248,6 +248,7 @@ static void room_ahead_accepts_and_runs_in_one_batch(void **unused)
   core_hand_out_ahead(f.core, "a", 2);
   fixture_push(&f, "E1", "a", "[{\"id\":5}]");
   fixture_store(&f);
+  fixture_store(&f);
   assert_int_equal(fixture_counts(&f).queued, 3);
   assert_int_equal(core_hand_out(f.core, "a", 9), 3);
   f.slow = false;

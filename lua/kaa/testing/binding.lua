@@ -1,7 +1,8 @@
---- The `kaa` module for specs: what it sends, logs and executes goes into lists
---- of the device that the spec looks at.
+--- The `kaa` module for specs: what it sends and logs goes into lists of the
+--- device that the spec looks at.
 local environment = require "kaa.testing.environment"
 local jsontext = require "kaa.testing.jsontext"
+local programs = require "kaa.testing.programs"
 local result = require "kaa.result"
 local suggest = require "kaa.suggest"
 local text = require "kaa.text"
@@ -16,123 +17,115 @@ local function words_of(...)
   for index = 1, select("#", ...) do
     words[index] = tostring((select(index, ...)))
   end
-  return table.concat(words, " ")
+  return table.concat(words, "\t")
 end
 
-local function require_running(device, call)
-  if not device.contract then
-    error(call .. " acts, and nothing may act while the file loads: call it in run", 3)
-  end
+--- A misspelt key raises with the nearest one, an assignment raises.
+local function guarded(map, name, names)
+  names = names or text.sorted_keys(map)
+  return setmetatable({}, {
+    __index = function(_, key)
+      if map[key] ~= nil then
+        return map[key]
+      elseif key == "settings" then
+        error("kaa.settings has its defaults once the file is loaded: read it in run", 2)
+      elseif key == "endpoint" then
+        return nil -- outside of a command
+      end
+      local near = suggest.nearest(key, names)
+      error(('%s has no "%s"%s'):format(name, tostring(key),
+        near and ', did you mean "' .. near .. '"?' or ""), 2)
+    end,
+    __newindex = function()
+      error(name .. " is not to be changed", 2)
+    end,
+    __metatable = false,
+  })
 end
 
---- Makes print and the functions of kaa.log.
-function binding.log(device)
+local function make_log(device)
   local log = {}
   for _, level in ipairs(LEVELS) do
     log[level] = function(...)
       device.logged[#device.logged + 1] = { level = level, message = words_of(...) }
     end
   end
-  return log
+  return guarded(log, "kaa.log")
 end
 
-local function add_samples(device, given)
+--- Says what is wrong with what kaa.telemetry was given, or nil.
+local function telemetry_fault(given)
+  local right_call = "; write: kaa.telemetry { temperature = 21.5 }"
   if type(given) ~= "table" then
-    error("kaa.telemetry takes a sample or a list of samples, got " .. text.show(given)
-      .. "; write: kaa.telemetry { temperature = 21.5 }", 3)
+    return ("takes a sample, a table of names and values, got a %s%s"):format(type(given), right_call)
   end
-  for _, sample in ipairs(values.is_array(given) and given or { given }) do
-    local json, message = jsontext.encode(sample)
-    if not values.is_object(sample) or not json then
-      error("kaa.telemetry: a sample is an object, " .. (message or "got " .. text.show(sample)), 3)
-    end
-    device.samples[#device.samples + 1] = jsontext.decode(json)
+  local json, message = jsontext.encode(given, "sample")
+  if not json then
+    return message
+  elseif next(given) == nil then
+    return "the sample is empty" .. right_call
   end
-end
-
-local function check_argv(argv)
-  if type(argv) ~= "table" or #argv == 0 then
-    error('kaa.exec takes the program and its arguments; write: kaa.exec { "/usr/bin/uptime", "-p" }', 3)
-  end
-  for index, argument in ipairs(argv) do
-    if type(argument) ~= "string" and not math.type(argument) then
-      error(("kaa.exec: argument %d is %s, expected string"):format(index, text.show(argument)), 3)
+  for index, sample in ipairs(values.is_array(given) and given or {}) do
+    if not values.is_object(sample) then
+      return ("element %d is %s, not a sample%s"):format(index, text.show(sample), right_call)
     end
   end
+  return nil
 end
 
---- What the spec says of an execution.
-local function outcome_of(device, argv, options)
-  local exec = device.options.exec
-  local command = table.concat(argv, " ")
-  local outcome
-  if type(exec) == "function" then
-    outcome = exec(argv, options)
-  else
-    outcome = (exec or {})[command]
+local function make_telemetry(device)
+  return function(given)
+    environment.demand(device:needs(), nil, "kaa.telemetry", 2)
+    local message = telemetry_fault(given)
+    if message then
+      error("kaa.telemetry: " .. message, 2)
+    end
+    local sent = jsontext.decode((jsontext.encode(given)))
+    for _, sample in ipairs(values.is_array(sent) and sent or { sent }) do
+      device.samples[#device.samples + 1] = sample
+    end
   end
-  if type(outcome) ~= "table" then
-    error(("the spec says nothing of executing %s; write: device(…, { exec = { [%q] = { code = 0 } } })")
-      :format(text.quote(command), command), 3)
-  end
-  return { code = outcome.code or 0, signal = outcome.signal, stdout = outcome.stdout or "",
-    stderr = outcome.stderr or "" }
 end
 
-local function exec(device, argv, options)
-  check_argv(argv)
-  environment.require_capability(device:needs(), "exec", "kaa.exec", argv[1], 3)
-  device.executed[#device.executed + 1] = { table.unpack(argv) }
-  local outcome = outcome_of(device, argv, options)
-  if outcome.code == 0 and not outcome.signal then
-    return outcome
+local function make_sleep(device)
+  return function(seconds)
+    environment.demand(device:needs(), nil, "kaa.sleep", 2)
+    if not math.type(seconds) or not (seconds >= 0) then
+      error("kaa.sleep takes seconds from 0; write: kaa.sleep(0.5)", 2)
+    end
+    device.now = device.now + seconds
   end
-  local ending = outcome.signal and "was ended by signal " .. outcome.signal
-    or "exited with " .. outcome.code
-  local first = outcome.stderr:match("^[^\n]+")
-  return nil, ("%s %s%s"):format(argv[1]:match("[^/]*$"), ending, first and ": " .. first or ""), outcome
 end
 
-local function must(value, message)
-  return value ~= nil and value or message and error(message, 3) or value
+local function encode(value)
+  local json, message = jsontext.encode(value)
+  if not json then
+    error("kaa.json.encode: " .. message, 2)
+  end
+  return json
 end
 
 --- Makes the `kaa` of a device.
 ---@param device table see kaa.testing
----@return table kaa a misspelt name raises with the nearest one
+---@return table kaa as the handler sees it
+---@return table fields what it reads from: the device sets `settings` and `endpoint`
 function binding.create(device)
-  local kaa = { log = binding.log(device), null = values.null, array = values.array, fail = result.fail }
-  kaa.settings = device.options.settings or {}
-  kaa.endpoint = device.options.endpoint or "test-endpoint"
-  kaa.json = {
-    encode = function(value)
-      return must(jsontext.encode(value))
+  local kaa = {
+    array = values.array,
+    exec = programs.exec(device),
+    fail = result.fail,
+    json = guarded({ encode = encode, decode = jsontext.decode }, "kaa.json"),
+    log = make_log(device),
+    now = function()
+      return device.now
     end,
-    decode = jsontext.decode,
+    null = values.null,
+    sleep = make_sleep(device),
+    telemetry = make_telemetry(device),
   }
-  function kaa.telemetry(given)
-    require_running(device, "kaa.telemetry")
-    add_samples(device, given)
-    return true
-  end
-  function kaa.sleep(seconds)
-    require_running(device, "kaa.sleep")
-    device.now = device.now + seconds
-  end
-  function kaa.now()
-    return device.now
-  end
-  function kaa.exec(argv, options)
-    return exec(device, argv, options or {})
-  end
   local names = text.sorted_keys(kaa)
-  return setmetatable(kaa, {
-    __index = function(_, name)
-      local near = suggest.nearest(name, names)
-      error(("kaa has no %s%s"):format(text.quote(tostring(name)),
-        near and ", did you mean " .. text.quote(near) .. "?" or ""), 2)
-    end,
-  })
+  names[#names + 1], names[#names + 2] = "endpoint", "settings"
+  return guarded(kaa, "kaa", names), kaa
 end
 
 return binding

@@ -5,11 +5,13 @@ local text = require "kaa.text"
 
 local environment = {}
 
-local FREE = { "assert", "error", "getmetatable", "ipairs", "next", "pairs", "pcall", "rawequal",
-  "rawget", "rawlen", "rawset", "select", "setmetatable", "tonumber", "tostring", "type", "xpcall",
-  "_VERSION" }
+local FREE = { "_VERSION", "assert", "error", "getmetatable", "ipairs", "next", "pairs", "pcall",
+  "rawequal", "rawget", "rawlen", "rawset", "select", "setmetatable", "tonumber", "tostring", "type",
+  "warn", "xpcall" }
 local LIBRARIES = { "coroutine", "math", "string", "table", "utf8" }
-local FREE_OS = { "clock", "date", "difftime", "time" }
+local FREE_OS = { "clock", "date", "difftime", "getenv", "time" }
+
+local EACCES = 13
 
 local function copied(source, names)
   local copy = {}
@@ -19,101 +21,124 @@ local function copied(source, names)
   return copy
 end
 
---- Whether a list of granted paths holds the path or what it is in.
-local function covers(granted, path)
-  if granted == true then
-    return true
-  end
-  for _, prefix in ipairs(granted or {}) do
-    if path == prefix or path:sub(1, #prefix + 1) == prefix .. "/" then
-      return true
-    end
-  end
-  return false
-end
-
---- Raises at the line of the handler unless the capability is granted for the path.
----@param granted table|nil the contract's needs; nil while the file loads
----@param capability string
+--- Raises at the line of the handler while the file loads, or where its needs lack
+--- the capability.
+---@param granted table<string, true|string[]>|nil the contract's needs; nil while the file loads
+---@param capability string|nil nil: only loading matters
 ---@param call string as shown, `io.open(…, "w")`
----@param path string|nil
----@param level integer of error(), seen from the caller
-function environment.require_capability(granted, capability, call, path, level)
+---@param level integer as for error(), seen from the caller
+function environment.demand(granted, capability, call, level)
   if not granted then
-    error(call .. " acts, and nothing may act while the file loads: call it in run", level + 1)
-  elseif not granted[capability] then
+    error(call .. " acts: call it in run, not while the file loads", level + 1)
+  elseif capability and not granted[capability] then
     error(('%s needs "%s": return { needs = { "%s" }, run = … }'):format(call, capability,
       capability), level + 1)
-  elseif path and not covers(granted[capability], path) then
-    error(('%s needs %s in needs.%s'):format(call, text.quote(path), capability), level + 1)
+  end
+end
+
+--- nil, message, errno where the path is in none of the granted directories.
+local function refusal(granted, path)
+  for _, directory in ipairs(type(granted) == "table" and granted or { "" }) do
+    if path == directory or path:sub(1, #directory + 1) == directory .. "/" or directory == "" then
+      return nil
+    end
+  end
+  return path .. ": outside the directories of needs.write"
+end
+
+--- Wraps a function that writes to the path that is its argument number `at`.
+local function writing(call, own, options, at)
+  return function(...)
+    environment.demand(options.needs(), "write", call, 2)
+    local message = refusal(options.needs().write, tostring((select(at, ...))))
+    if message then
+      return nil, message, EACCES
+    end
+    return own(...)
   end
 end
 
 local function make_io(options)
-  local function open(path, mode)
-    if mode and mode:find("[wa+]") then
-      environment.require_capability(options.needs(), "write", ('io.open(…, "%s")'):format(mode),
-        path, 2)
+  local checked = copied(io)
+  checked.popen = options.popen
+  function checked.tmpfile()
+    environment.demand(options.needs(), "write", "io.tmpfile", 2)
+    return io.tmpfile()
+  end
+  function checked.open(path, mode)
+    if mode and mode:find "[wa+]" then
+      environment.demand(options.needs(), "write", ('io.open(…, "%s")'):format(mode), 2)
+      local message = refusal(options.needs().write, path)
+      if message then
+        return nil, message, EACCES
+      end
     end
     return io.open(path, mode)
   end
-  return { open = open, lines = io.lines, type = io.type, popen = options.popen }
+  return checked
 end
 
 local function make_os(options)
-  local harmless = copied(os, FREE_OS)
-  for _, name in ipairs { "remove", "rename" } do
-    harmless[name] = function(path, to)
-      environment.require_capability(options.needs(), "write", ("os.%s(…)"):format(name), path, 2)
-      return os[name](path, to)
-    end
+  local checked = copied(os, FREE_OS)
+  checked.remove = writing("os.remove", os.remove, options, 1)
+  checked.rename = writing("os.rename", os.rename, options, 2)
+  function checked.tmpname()
+    environment.demand(options.needs(), "write", "os.tmpname", 2)
+    return os.tmpname()
   end
-  harmless.execute = options.execute
-  return harmless
+  checked.execute = options.execute
+  function checked.exit()
+    error("os.exit ends the worker; a spec cannot show that", 2)
+  end
+  return checked
 end
 
 local function make_require(globals, options)
   local loaded = { kaa = options.kaa, cjson = require "cjson" }
+  for _, name in ipairs { "io", "os", table.unpack(LIBRARIES) } do
+    loaded[name] = globals[name]
+  end
   return function(name)
     if loaded[name] == nil then
-      local path = ("%s/lib/%s.lua"):format(options.directory, tostring(name):gsub("%.", "/"))
-      local file = io.open(path, "rb")
+      local chunk = ("lib/%s.lua"):format(tostring(name):gsub("%.", "/"))
+      local file = io.open(options.directory .. "/" .. chunk, "rb")
       if not file then
-        error(("module %s not found: no %s"):format(text.quote(name), path), 2)
+        error(('no library "%s" in lib/'):format(name), 2)
       end
       local source = file:read "a"
       file:close()
-      local chunk = assert(load(source, ("@lib/%s.lua"):format(name:gsub("%.", "/")), "t", globals))
-      local value = chunk(name)
-      loaded[name] = value == nil or value
+      local value = assert(load(source, "@" .. chunk, "t", globals))(name)
+      loaded[name] = value or true
     end
     return loaded[name]
   end
 end
 
+local function raise_new_global(_, name, value)
+  error(("assignment to the global '%s': write %s %s"):format(tostring(name),
+    type(value) == "function" and "local function" or "local", tostring(name)), 2)
+end
+
 --- Makes the globals of one handler.
----@param options {directory: string, kaa: table, needs: fun(): table?, print: function,
+---@param options {directory: string, kaa: table, needs: (fun(): table?), print: function,
 ---  execute: function, popen: function} `needs` gives nil while the file loads
----@return table globals assigning an undeclared one raises
+---@return table globals
 function environment.create(options)
   local globals = copied(_G, FREE)
   for _, name in ipairs(LIBRARIES) do
     globals[name] = copied(_G[name])
   end
   globals.string.dump = nil
-  globals.load = function(chunk, name, _, ...)
-    return load(chunk, name, "t", select("#", ...) > 0 and (...) or globals)
+  function globals.load(chunk, name, _, ...)
+    local environment_of_chunk = select("#", ...) > 0 and (...) or globals
+    return load(chunk, name, "t", environment_of_chunk)
   end
   globals.io, globals.os = make_io(options), make_os(options)
+  globals.debug = { traceback = debug.traceback }
   globals.print, globals.kaa = options.print, options.kaa
   globals.require = make_require(globals, options)
   globals._G = globals
-  return setmetatable(globals, {
-    __newindex = function(_, name)
-      error(("assigns the undeclared global %s; write: local %s"):format(text.quote(name),
-        tostring(name)), 2)
-    end,
-  })
+  return setmetatable(globals, { __newindex = raise_new_global, __metatable = false })
 end
 
 return environment

@@ -17,25 +17,28 @@ local UNESCAPES = {
   ['"'] = '"', ["\\"] = "\\", ["/"] = "/", b = "\b", f = "\f", n = "\n", r = "\r", t = "\t",
 }
 
+-- A path begins with the root's name, so that its length is the depth.
+
 local function fault(path, message)
-  local place = text.path(path)
-  error({ fault = (place ~= "" and place .. ": " or "") .. message }, 0)
+  error({ fault = text.path(path) .. ": " .. message }, 0)
 end
 
 local function write_string(words, path)
   if not utf8.len(words) then
-    fault(path, "a string that is not UTF-8")
+    fault(path, "not valid UTF-8")
   end
-  return '"' .. words:gsub('[%c"\\\127]', function(char)
-    return ESCAPES[char] or char ~= "\127" and ("\\u%04x"):format(char:byte()) or char
+  return '"' .. words:gsub('[\0-\31"\\]', function(char)
+    return ESCAPES[char] or ("\\u%04x"):format(char:byte())
   end) .. '"'
 end
 
 local function write_number(number, path)
   if math.type(number) == "integer" then
     return ("%d"):format(number)
-  elseif number ~= number or number - number ~= 0 then
-    fault(path, tostring(number) .. " is no number of JSON")
+  elseif number ~= number then
+    fault(path, "NaN has no JSON form")
+  elseif number - number ~= 0 then
+    fault(path, "an infinite number has no JSON form")
   end
   for digits = 15, 17 do
     local words = ("%." .. digits .. "g"):format(number)
@@ -47,45 +50,42 @@ end
 
 local write
 
-local function write_array(list, path, above)
+local function write_array(list, path)
   local parts = {}
   for index = 1, #list do
-    parts[index] = write(list[index], text.below(path, index), above)
+    parts[index] = write(list[index], text.below(path, index))
   end
   return "[" .. table.concat(parts, ",") .. "]"
 end
 
-local function write_object(object, path, above)
+local function write_object(object, path)
   local parts = {}
   for _, key in ipairs(text.sorted_keys(object)) do
     local below = text.below(path, key)
-    parts[#parts + 1] = write_string(key, below) .. ":" .. write(object[key], below, above)
+    if key:find("\0", 1, true) then
+      fault(path, "a name holds a NUL byte")
+    end
+    parts[#parts + 1] = write_string(key, below) .. ":" .. write(object[key], below)
   end
   return "{" .. table.concat(parts, ",") .. "}"
 end
 
-local function write_table(value, path, above)
-  if above[value] then
-    fault(path, "a table that contains itself")
-  elseif #path >= jsontext.MAX_DEPTH then
-    fault(path, "deeper than " .. jsontext.MAX_DEPTH .. " levels")
+local function write_table(value, path)
+  if #path > jsontext.MAX_DEPTH then
+    fault(path, ("nested deeper than %d (is it inside itself?)"):format(jsontext.MAX_DEPTH))
   end
-  above[value] = true
-  local written
-  if values.is_array(value) then
-    written = write_array(value, path, above)
+  local is_marked = getmetatable(value) == values.array_metatable
+  if values.is_array(value) and not (is_marked and next(value) and not values.is_sequence(value)) then
+    return write_array(value, path)
   elseif values.is_object(value) then
-    written = write_object(value, path, above)
-  else
-    fault(path, "a table with gaps, or with names and numbers as keys")
+    return write_object(value, path)
   end
-  above[value] = nil
-  return written
+  fault(path, "a list with gaps, or with names beside its elements")
 end
 
-function write(value, path, above)
+function write(value, path)
   local kind = type(value)
-  if value == nil or value == values.null then
+  if value == values.null then
     return "null"
   elseif kind == "boolean" then
     return tostring(value)
@@ -94,9 +94,11 @@ function write(value, path, above)
   elseif kind == "string" then
     return write_string(value, path)
   elseif kind == "table" then
-    return write_table(value, path, above)
+    return write_table(value, path)
+  elseif value == nil then
+    fault(path, "nil has no JSON form; null is kaa.null")
   end
-  fault(path, "a " .. kind .. " is no value of JSON")
+  fault(path, "a " .. kind .. " has no JSON form")
 end
 
 --- Calls and turns the faults of this module into nil, message.
@@ -112,10 +114,11 @@ end
 
 --- Writes a value as JSON, the members of objects sorted.
 ---@param value any
+---@param root string|nil its name in messages; "value" where nil
 ---@return string|nil json `jsontext.encode { a = 3.0 }` → `{"a":3.0}`
----@return string|nil message with the path: `slot.f: a function is no value of JSON`
-function jsontext.encode(value)
-  return protected(write, value, {}, {})
+---@return string|nil message with the path: `payload.f: a function has no JSON form`
+function jsontext.encode(value, root)
+  return protected(write, value, { root or "value" })
 end
 
 local function bad(at, message)
@@ -236,7 +239,7 @@ local WORDS = { ["true"] = true, ["false"] = false, null = values.null }
 function read(json, at, depth)
   at = after_space(json, at)
   local char = json:sub(at, at)
-  if depth > jsontext.MAX_DEPTH then
+  if depth == jsontext.MAX_DEPTH and char:find "[[{]" then
     bad(at, "deeper than " .. jsontext.MAX_DEPTH .. " levels")
   elseif char == "{" then
     return read_object(json, at, depth + 1)

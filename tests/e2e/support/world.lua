@@ -19,7 +19,7 @@ local world = { loop = loop, process = process, folder = folder, Agent = agent }
 local started = {} -- in order; each has stop() and perhaps log() and name
 local folders = {}
 
-local LOG_SHOWN_BYTES = 6000
+local LOG_SHOWN_BYTES = { agent = 8000, broker = 1500 }
 
 local function keep(name, thing)
   started[#started + 1] = { name = name, thing = thing }
@@ -70,7 +70,7 @@ local function logs()
     local text = each.thing.log and each.thing:log() or ""
     if text ~= "" then
       shown[#shown + 1] = ("# what the %s said:\n"):format(each.name)
-        .. text:sub(-LOG_SHOWN_BYTES):gsub("([^\n]+)", "#   %1") .. "\n"
+        .. text:sub(-LOG_SHOWN_BYTES[each.name]):gsub("([^\n]+)", "#   %1") .. "\n"
     end
   end
   return table.concat(shown)
@@ -95,7 +95,8 @@ local function stop(each, complaints)
       complaints[#complaints + 1] = "the agent did not end within 20 s of SIGTERM"
     elseif ended.code ~= 0 or ended.signal ~= 0 then
       complaints[#complaints + 1] =
-        ("the agent ended with %d, signal %d"):format(ended.code, ended.signal)
+        ("the agent ended with %d, signal %d:\n%s"):format(ended.code, ended.signal,
+          each.thing:log():sub(-LOG_SHOWN_BYTES.agent))
     end
   end
 end

@@ -1,0 +1,48 @@
+#include "worker/fault.h"
+
+#include "base/jsontext.h"
+#include "base/utf8.h"
+#include "worker/version.h"
+
+#include <string.h>
+
+enum { SOURCE_BYTES = 200, MESSAGE_BYTES = 2000 };
+
+/* Sources and messages may hold anything; JSON holds UTF-8 without NUL. */
+static void write_text(struct buffer *out, const char *text, size_t size, size_t limit)
+{
+  struct buffer clean = {0};
+  for (size_t i = 0; i < size && clean.size_bytes < limit;) {
+    size_t n = utf8_length(text + i, size - i);
+    if (n && text[i])
+      buffer_append(&clean, text + i, n);
+    else
+      buffer_append_text(&clean, "\xef\xbf\xbd");
+    i += n ? n : 1;
+  }
+  jsontext_write_string(out, clean.data ? clean.data : "", clean.size_bytes);
+  buffer_clear(&clean);
+}
+
+void fault_write(struct buffer *out, const struct source_file *file, int line, const char *message)
+{
+  buffer_append_text(out, "{\"file\":");
+  write_text(out, file->chunk, strlen(file->chunk), MESSAGE_BYTES);
+  buffer_format(out, ",\"line\":%d,\"message\":", line);
+  write_text(out, message, strlen(message), MESSAGE_BYTES);
+  const char *text;
+  size_t size = version_line(file, line, &text);
+  if (size) {
+    buffer_append_text(out, ",\"source\":");
+    write_text(out, text, size, SOURCE_BYTES);
+  }
+  buffer_append_char(out, '}');
+}
+
+void fault_write_error(struct buffer *out, const struct version *version, const char *message)
+{
+  int line = 0;
+  const char *rest = message;
+  const struct source_file *file = version_place(version, message, &line, &rest);
+  fault_write(out, file ? file : &version->files[0], line, rest);
+}

@@ -1,0 +1,270 @@
+#include "worker/run.h"
+
+#include "base/jsontext.h"
+#include "base/memory.h"
+#include "base/worker_frames.h"
+#include "worker/decode.h"
+#include "worker/encode.h"
+#include "worker/reason.h"
+#include "worker/state.h"
+#include "worker/worker.h"
+
+#include <errno.h>
+#include <lauxlib.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The result as it comes about; the payload is in worker->answer. */
+struct run {
+  struct worker *worker;
+  int64_t status;
+  char reason[REASON_BYTES + 1];
+  bool has_payload;
+  bool has_trace;
+};
+
+static void answer(struct run *run, int64_t status, const char *text, size_t size)
+{
+  run->status = status;
+  reason_make(run->reason, text, size);
+}
+
+/* ---- inside the protected call ---- */
+
+static void answer_text(struct run *run, int64_t status, const char *text)
+{
+  answer(run, status, text, strlen(text));
+}
+
+/* Status, reason and payload are the three values at the top of the stack. */
+static void take_result(lua_State *L, struct run *run)
+{
+  size_t size;
+  const char *reason = lua_tolstring(L, -2, &size);
+  answer(run, lua_tointeger(L, -3), reason ? reason : "", size);
+  run->has_payload = false;
+  if (lua_isnil(L, -1))
+    return;
+  struct encode_fault fault;
+  struct buffer *out = &run->worker->answer;
+  int rc = encode_json(L, -1, out, "payload", JSONTEXT_MAX_BYTES, &fault);
+  char text[80];
+  snprintf(text, sizeof text, "Result too large: %zu bytes, limit %d", fault.size_bytes,
+           JSONTEXT_MAX_BYTES);
+  if (rc)
+    answer_text(run, 500, rc == -EMSGSIZE ? text : fault.text);
+  run->has_payload = !rc;
+}
+
+/* Pushes the payload of the command, nil where it has none; false: bad JSON. */
+static bool push_payload(lua_State *L, struct run *run)
+{
+  const struct command *command = &run->worker->command;
+  if (!decode_json(L, command->element, command->element_bytes) || !lua_istable(L, -1)) {
+    answer_text(run, 400, lua_isstring(L, -1) ? lua_tostring(L, -1) : "no JSON object");
+    return false;
+  }
+  lua_pushliteral(L, "payload");
+  lua_rawget(L, -2);
+  lua_remove(L, -2);
+  return true;
+}
+
+/* Replaces the payload at the top by what `params` makes of it. */
+static bool apply_params(lua_State *L, struct run *run)
+{
+  state_push_kept(L, STATE_PARAMS_OF);
+  lua_insert(L, -2);
+  state_push_kept(L, STATE_CONTRACT);
+  lua_insert(L, -2);
+  lua_call(L, 2, 2);
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    return true;
+  }
+  answer_text(run, 400, luaL_checkstring(L, -1));
+  return false;
+}
+
+/* Replaces the payload at the top by the handler's argument. */
+static void wrap_command(lua_State *L, const struct command *command)
+{
+  lua_createtable(L, 0, 5);
+  lua_insert(L, -2);
+  lua_setfield(L, -2, "payload");
+  lua_pushinteger(L, command->id);
+  lua_setfield(L, -2, "id");
+  lua_pushstring(L, command->type);
+  lua_setfield(L, -2, "type");
+  lua_pushstring(L, command->endpoint);
+  lua_setfield(L, -2, "endpoint");
+  lua_pushnumber(L, (lua_Number)command->received_at_ms / 1000);
+  lua_setfield(L, -2, "received_at");
+}
+
+/* What the handler returned is no result: the message is at index 2. The place is
+ * where the handler begins. */
+static void answer_no_result(lua_State *L, struct run *run)
+{
+  state_push_kept(L, STATE_CONTRACT);
+  lua_getfield(L, -1, "place");
+  lua_pushfstring(L, "%s: %s", lua_tostring(L, -1), luaL_checkstring(L, 2));
+  answer_text(run, 500, lua_tostring(L, -1));
+}
+
+static int call_handler(lua_State *L)
+{
+  struct run *run = lua_touserdata(L, 1);
+  lua_settop(L, 0);
+  state_push_kept(L, STATE_NORMALISE);
+  state_push_kept(L, STATE_CONTRACT);
+  lua_getfield(L, -1, "run");
+  lua_remove(L, -2);
+  if (!push_payload(L, run) || !apply_params(L, run))
+    return 0;
+  wrap_command(L, &run->worker->command);
+  lua_call(L, 1, LUA_MULTRET);
+  luaL_checkstack(L, 4, "results");
+  lua_pushinteger(L, lua_gettop(L) - 1);
+  lua_insert(L, 2);
+  lua_call(L, lua_gettop(L) - 1, 3);
+  if (lua_isnil(L, -3)) {
+    lua_settop(L, 2); /* nil, message */
+    answer_no_result(L, run);
+  } else {
+    take_result(L, run);
+  }
+  return 0;
+}
+
+static int judge_failure(lua_State *L)
+{
+  struct run *run = lua_touserdata(L, 1);
+  state_push(L, "kaa.result", "failure");
+  lua_pushvalue(L, 2);
+  lua_call(L, 1, 3);
+  if (!lua_isnil(L, -3)) {
+    take_result(L, run);
+    return 0;
+  }
+  size_t size;
+  const char *text = luaL_tolstring(L, 2, &size); /* __tostring runs under the time limit */
+  answer(run, 500, text, size);
+  run->has_trace = true;
+  return 0;
+}
+
+/* ---- outside ---- */
+
+/* Memory errors come as such, or as their text where a coroutine or the handler
+ * passed them on. */
+static bool is_memory_error(struct worker *worker, int status)
+{
+  static const char text[] = "not enough memory";
+  if (status == LUA_ERRMEM)
+    return true;
+  if (status == LUA_OK || !worker->heap.refused || lua_type(worker->lua, -1) != LUA_TSTRING)
+    return false;
+  size_t size;
+  const char *said = lua_tolstring(worker->lua, -1, &size);
+  return size >= strlen(text) && !strcmp(said + size - strlen(text), text);
+}
+
+static void answer_stopped(struct run *run, int64_t status, const char *what, const char *place)
+{
+  char text[REASON_BYTES];
+  snprintf(text, sizeof text, "%s%s%s", what, *place ? " at " : "", place);
+  answer_text(run, status, text);
+  run->has_payload = false;
+  run->worker->is_spent = true;
+}
+
+static void answer_timeout(struct run *run)
+{
+  char what[64];
+  snprintf(what, sizeof what, "Timed out after %.14g s", run->worker->timeout_s);
+  answer_stopped(run, 504, what, run->worker->limit.place);
+}
+
+static void answer_memory(struct run *run)
+{
+  char what[64];
+  snprintf(what, sizeof what, "Out of memory (limit %lld MiB)", (long long)run->worker->memory_mib);
+  answer_stopped(run, 500, what, run->worker->heap.place);
+}
+
+static void run_protected(struct run *run)
+{
+  struct worker *worker = run->worker;
+  heap_watch(&worker->heap);
+  limit_begin(&worker->limit, worker->timeout_s);
+  int status = state_call(worker, call_handler, run);
+  if (status != LUA_OK && !worker->limit.is_raised && !is_memory_error(worker, status))
+    status = state_call_with_error(worker, judge_failure, run);
+  if (limit_end(&worker->limit))
+    answer_timeout(run);
+  else if (is_memory_error(worker, status))
+    answer_memory(run);
+  else if (status != LUA_OK)
+    answer_text(run, 500, "the handler raised an error that cannot be shown");
+}
+
+static void send_mark(struct worker *worker)
+{
+  struct buffer *out = &worker->channel.out;
+  size_t at = frame_begin(out, WORKER_MARK);
+  frame_put_i64(out, worker->command.job);
+  frame_end(out, at);
+  channel_flush(&worker->channel);
+}
+
+static void put_finished(struct run *run)
+{
+  struct worker *worker = run->worker;
+  struct buffer *out = &worker->channel.out;
+  size_t at = frame_begin(out, WORKER_FINISHED);
+  frame_put_i64(out, worker->command.job);
+  frame_put_i64(out, run->status);
+  frame_put_text(out, run->reason);
+  frame_put_u8(out, run->has_payload);
+  frame_put_bytes(out, worker->answer.data, run->has_payload ? worker->answer.size_bytes : 0);
+  frame_put_bytes(out, worker->trace.data, run->has_trace ? worker->trace.size_bytes : 0);
+  frame_put_u8(out, worker->is_spent);
+  frame_end(out, at);
+}
+
+static int read_command(struct command *command, struct frame *frame)
+{
+  command->job = frame_get_i64(frame);
+  command->id = frame_get_i64(frame);
+  command->type = frame_get_text(frame);
+  command->endpoint = frame_get_text(frame);
+  command->received_at_ms = frame_get_i64(frame);
+  const char *element = frame_get_bytes(frame, &command->element_bytes);
+  command->element = memory_copied(element, command->element_bytes);
+  return frame->bad ? -EPROTO : 0;
+}
+
+static void clear_command(struct command *command)
+{
+  free(command->type);
+  free(command->endpoint);
+  free(command->element);
+  *command = (struct command){0};
+}
+
+void run_command(struct worker *worker, struct frame *frame)
+{
+  struct run run = {.worker = worker};
+  if (!read_command(&worker->command, frame)) {
+    send_mark(worker);
+    worker->is_running = true;
+    buffer_reset(&worker->answer);
+    run_protected(&run);
+    worker->is_running = false;
+    output_settle(&worker->output);
+    put_finished(&run);
+  }
+  clear_command(&worker->command);
+}

@@ -1,0 +1,13 @@
+/* Runs one command: from its JSON to its result. */
+#ifndef KAALUA_WORKER_RUN_H
+#define KAALUA_WORKER_RUN_H
+
+#include "base/frame.h"
+
+struct worker;
+
+/* Runs the command of a WORKER_COMMAND frame: says MARK, calls the handler, puts
+ * FINISHED into worker->channel.out, where it leaves together with what follows. */
+void run_command(struct worker *worker, struct frame *frame);
+
+#endif

@@ -1,0 +1,53 @@
+#include "worker/session.h"
+
+#include "base/worker_frames.h"
+#include "worker/load.h"
+#include "worker/run.h"
+#include "worker/worker.h"
+
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+enum { EXIT_PROTOCOL = 1 };
+
+/* The first frame is the version. */
+static void receive_version(struct worker *worker)
+{
+  struct frame frame;
+  while (!channel_next(&worker->channel, &frame))
+    channel_read(&worker->channel);
+  if (frame.kind != WORKER_VERSION || version_read(&worker->version, &frame)) {
+    fputs("kaalua-worker: no version to load\n", stderr);
+    _exit(EXIT_PROTOCOL);
+  }
+}
+
+/* A result leaves with the mark of the next command, or before the worker waits. */
+static void serve(struct worker *worker)
+{
+  for (;;) {
+    struct frame frame;
+    if (!channel_next(&worker->channel, &frame)) {
+      channel_flush(&worker->channel);
+      channel_read(&worker->channel);
+    } else if (frame.kind == WORKER_COMMAND && !worker->is_spent) {
+      run_command(worker, &frame);
+    }
+  }
+}
+
+void session_run(void)
+{
+  struct worker worker = {.lua = NULL};
+  prctl(PR_SET_NAME, "kaalua-worker");
+  channel_init(&worker.channel, WORKER_FRAMES_FD);
+  output_init(&worker.output, &worker.channel);
+  limit_init(&worker.limit, &worker);
+  receive_version(&worker);
+  if (load_version(&worker))
+    worker.is_spent = true;
+  else
+    worker.heap.limit_bytes = (size_t)worker.memory_mib * 1024 * 1024;
+  serve(&worker);
+}

@@ -1,0 +1,234 @@
+-- The command line without a platform: kaalua call, kaalua check, wrong usage.
+package.path = "tests/e2e/?.lua;" .. package.path
+local cjson = require "cjson"
+local world = require "support.world"
+
+local Agent = world.Agent
+
+local HANDLERS = {
+  echo = "return function(c) return 200, 'OK', c.payload end",
+  none = "return function() end",
+  park = "return function() return 409, 'Slot taken', { slot = 3 } end",
+  raises = "return function()\n error 'boom'\nend",
+  tells = "return function() kaa.telemetry { fuelLevel = 0 } print 'hi' return 200, 'OK' end",
+  loops = "return { timeout_s = 1, run = function()\n while true do end\nend }",
+  broken = "return {\n  timeout = 2,\n  run = function() end,\n}\n",
+  set = "return { settings = { pin = { type = 'integer', default = 4 } },"
+    .. " run = function() return 200, 'OK', kaa.settings.pin end }",
+}
+
+-- A folder with these handlers and what else is given.
+local function folder_with(handlers, files)
+  local path = world.folder_for "cli"
+  for name, source in pairs(handlers) do
+    world.folder.write(("%s/%s.lua"):format(path, name), source)
+  end
+  for name, text in pairs(files or {}) do
+    world.folder.write(path .. "/" .. name, text)
+  end
+  return path
+end
+
+local function kaalua(arguments, options)
+  return world.process.run(Agent.program, arguments, options, 20)
+end
+
+describe("kaalua call", function()
+  after_each(world.clear)
+
+  -- {arguments, exit status, standard output}
+  local calls = {
+    { "a payload", { "echo", '{"name":["you"]}' }, 0, '200 OK\n{"name":["you"]}\n' },
+    { "exact numbers", { "echo", "[9007199254740993,3.0,[],{},null]" }, 0,
+      "200 OK\n[9007199254740993,3.0,[],{},null]\n" },
+    { "no payload", { "none" }, 0, "200 OK\n" },
+    { "a refusal", { "park" }, 1, '409 Slot taken\n{"slot":3}\n' },
+    { "an error", { "raises" }, 1, "500 raises.lua:2: boom\n" },
+    { "a loop", { "loops" }, 1, "504 Timed out after 1 s at loops.lua:2\n" },
+    { "a type without a handler", { "nosuch" }, 1, "501 No handler for nosuch\n" },
+    { "what is no type", { "../echo" }, 1, "501 No handler for ../echo\n" },
+    { "a default setting", { "set" }, 0, "200 OK\n4\n" },
+  }
+  for _, case in ipairs(calls) do
+    it("prints and exits for " .. case[1], function()
+      local path = folder_with(HANDLERS)
+      local arguments = { "call", "--handlers", path, table.unpack(case[2]) }
+      local status, out, err = kaalua(arguments)
+      assert.are.equal(case[4], out, err)
+      assert.are.equal(case[3], status)
+    end)
+  end
+
+  it("prints one document with --json", function()
+    local path = folder_with(HANDLERS)
+    local status, out, err = kaalua { "call", "tells", "--json", "--handlers", path }
+    local document = cjson.decode(out)
+    assert.are.equal(0, status)
+    assert.are.equal(200, document.statusCode)
+    assert.are.equal("OK", document.reasonPhrase)
+    assert.are.equal(0, document.telemetry[1].fuelLevel)
+    assert.is_nil(document.payload)
+    assert.is_truthy(err:find("hi", 1, true), "print goes to the log")
+    local _, one_line = out:gsub("\n", "")
+    assert.are.equal(1, one_line)
+  end)
+
+  it("shows the faults of a broken file", function()
+    local path = folder_with(HANDLERS)
+    local status, out, err = kaalua { "call", "broken", "--handlers", path }
+    assert.are.equal(1, status)
+    assert.is_truthy(out:find "^503 broken%.lua:2: ", out)
+    assert.is_truthy((out .. err):find("  timeout = 2,", 1, true), err)
+  end)
+
+  it("takes settings from the configuration", function()
+    local path = folder_with(HANDLERS)
+    local config = folder_with({}, { ["kaalua.lua"] = "return { settings = { set = { pin = 17 } } }" })
+    local status, out = kaalua {
+      "call", "set", "--handlers", path, "--config", config .. "/kaalua.lua",
+    }
+    assert.are.equal("200 OK\n17\n", out)
+    assert.are.equal(0, status)
+  end)
+
+  it("refuses a payload that is no JSON, and wrong usage, with 2", function()
+    local path = folder_with(HANDLERS)
+    for _, arguments in ipairs {
+      { "echo", "{name:1}" }, { "echo", "hello" }, { "echo", "1 2" }, {}, { "echo", "1", "2" },
+      { "echo", "--nosuch" }, { "echo", "--config", "/nonexistent/kaalua.lua" },
+    } do
+      local status, out, err = kaalua { "call", "--handlers", path, table.unpack(arguments) }
+      assert.are.equal(2, status, table.concat(arguments, " "))
+      assert.are.equal("", out)
+      assert.are_not.equal("", err)
+    end
+  end)
+end)
+
+describe("kaalua check", function()
+  after_each(world.clear)
+
+  it("has no faults to show", function()
+    local path = folder_with { a = "return print", b = "return function() end" }
+    local status, out, err = kaalua { "check", path }
+    assert.are.equal("2 handlers, no faults\n", out, err)
+    assert.are.equal(0, status)
+  end)
+
+  it("shows every fault with file, line and source", function()
+    local path = folder_with {
+      good = "return print",
+      syntax = "return function()\n  return 200,\nend\n",
+      keys = "return {\n  timeout = 2,\n  memory_mib = 'much',\n  run = print,\n}\n",
+    }
+    local status, out = kaalua { "check", path }
+    assert.are.equal(1, status)
+    assert.is_truthy(out:find(path .. "/keys.lua:2: ", 1, true), out)
+    assert.is_truthy(out:find("\n    timeout = 2,\n", 1, true), out)
+    assert.is_truthy(out:find(path .. "/keys.lua:3: ", 1, true), out)
+    assert.is_truthy(out:find(path .. "/syntax.lua:3: ", 1, true), out)
+    assert.is_truthy(out:find "\n3 faults\n$", out)
+  end)
+
+  it("takes a single file, and one that is not there", function()
+    local path = folder_with(HANDLERS)
+    assert.are.equal(0, (kaalua { "check", path .. "/echo.lua" }))
+    assert.are.equal(1, (kaalua { "check", path .. "/broken.lua" }))
+    assert.are.equal(1, (kaalua { "check", path .. "/nosuch.lua" }))
+  end)
+
+  it("shows the faults of the configuration", function()
+    local path = folder_with({}, {
+      ["kaalua.lua"] = 'return {\n  url = "ftp://x",\n  tokn = "T1",\n  app_version = "a/b",\n}\n',
+    })
+    local status, out = kaalua { "check", "--config", path .. "/kaalua.lua" }
+    assert.are.equal(2, status)
+    for line = 2, 4 do
+      assert.is_truthy(out:find(("%s/kaalua.lua:%d: "):format(path, line), 1, true), out)
+    end
+    assert.is_truthy(out:find('token', 1, true), out)
+  end)
+
+  it("ends a configuration that loops", function()
+    local path = folder_with({}, { ["kaalua.lua"] = "while true do end" })
+    local status, out = kaalua { "check", "--config", path .. "/kaalua.lua" }
+    assert.are.equal(2, status)
+    assert.is_truthy(out:find("kaalua.lua", 1, true), out)
+  end)
+
+  it("accepts the handlers that come with kaalua", function()
+    for _, path in ipairs { "handlers", "examples/tutorial/handlers" } do
+      local status, out, err = kaalua { "check", Agent.root .. "/" .. path }
+      assert.are.equal(0, status, out .. err)
+    end
+  end)
+
+  it("prints one document with --json", function()
+    local path = folder_with(HANDLERS)
+    local status, out = kaalua { "check", "--json", path }
+    local document = cjson.decode(out)
+    assert.are.equal(1, status)
+    assert.are.equal(1, #document.faults)
+    assert.are.equal(2, document.faults[1].line)
+  end)
+end)
+
+describe("kaalua", function()
+  after_each(world.clear)
+
+  it("refuses wrong usage with 2 and words", function()
+    for _, arguments in ipairs {
+      {}, { "nosuch" }, { "run", "--nosuch" }, { "run", "--url" },
+      { "run", "--url", "mqtt://127.0.0.1:1", "--handlers", "/tmp" },
+      { "run", "--url", "nonsense", "--app-version", "a", "--token", "t", "--handlers", "/tmp",
+        "--state", "/nonexistent" },
+      { "run", "--url", "mqtt://127.0.0.1:1", "--app-version", "a/b", "--token", "t", "--handlers",
+        "/tmp", "--state", "/nonexistent" },
+      { "run", "--url", "mqtt://127.0.0.1:1", "--app-version", "a", "--token", "t#", "--handlers",
+        "/tmp", "--state", "/nonexistent" },
+    } do
+      local status, out, err = kaalua(arguments)
+      assert.are.equal(2, status, table.concat(arguments, " ") .. "\n" .. err)
+      assert.are.equal("", out)
+      assert.are_not.equal("", err)
+    end
+  end)
+
+  it("tells its usage where it is asked for", function()
+    local status, out = kaalua { "--help" }
+    assert.are.equal(0, status)
+    for _, word in ipairs { "run", "call", "check" } do
+      assert.is_truthy(out:find("kaalua " .. word, 1, true))
+    end
+  end)
+end)
+
+describe("examples/demo", function()
+  after_each(world.clear)
+
+  it("runs to its end and prints real answers", function()
+    local build = world.folder_for "build"
+    for _, name in ipairs { "kaalua", "kaalua-worker" } do
+      assert(require("luv").fs_symlink(assert(require("luv").fs_realpath(Agent.build)) .. "/" .. name,
+        build .. "/" .. name))
+    end
+    local status, out, err = world.process.run(Agent.root .. "/examples/demo", { "--once" },
+      { env = { KAALUA_BUILD = build } }, 60)
+    assert.are.equal(0, status, out .. err)
+    local lines = {}
+    for line in out:gmatch "[^\n]+" do
+      lines[#lines + 1] = line
+    end
+    assert.is_truthy(lines[1]:find "^connected   mqtt://127%.0%.0%.1:%d+   endpoint device%-1", out)
+    assert.is_truthy(lines[2]:find('reboot      200 OK "Success"  (simulated)', 1, true), out)
+    assert.is_truthy(lines[3]:find("zero        200 OK            telemetry fuelLevel=0 temperature=0", 1, true), out)
+    assert.is_truthy(lines[4]:find("park        409 Slot taken", 1, true), out)
+    assert.is_truthy(lines[5]:find("            drops hello.lua", 1, true), out)
+    assert.is_truthy(lines[9]:find '^hello       200 OK "hello"    %d+ ms after saving', out)
+    assert.is_truthy(lines[10]:find("loop        504 Timed out after 2 s at loop.lua:3      (zero answered meanwhile)", 1, true), out)
+    assert.is_truthy(lines[11]:find "^your turn:  ", out)
+    status, out = kaalua { "call", "hello", '{"name":"you"}', "--handlers", build .. "/demo/handlers" }
+    assert.are.equal('200 OK\n"hello, you"\n', out)
+    assert.are.equal(0, status)
+  end)
+end)

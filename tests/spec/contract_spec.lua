@@ -1,0 +1,214 @@
+local contract = require "kaa.contract"
+local null = require("kaa.values").null
+
+--- Checks a handler's source text; returns the contract, or its faults as "line: message".
+local function check(source, context)
+  context = context or {}
+  local checked, faults = contract.check(assert(load(source, "@park.lua"))(), {
+    chunk = "park.lua", source = source, type = "park",
+    settings = context.settings, ceiling = context.ceiling,
+  })
+  local lines = {}
+  for index, fault in ipairs(faults or {}) do
+    lines[index] = (fault.line or "-") .. ": " .. fault.message
+  end
+  return checked, lines
+end
+
+describe("kaa.contract.check", function()
+  it("takes a function", function()
+    local checked, faults = check "\nreturn function() end"
+    assert.same({}, faults)
+    assert.is_function(checked.run)
+    assert.equal("park.lua:2", checked.place)
+    assert.same({ 30, 32, {}, {} },
+      { checked.timeout_s, checked.memory_mib, checked.needs, checked.settings })
+    assert.is_nil(checked.params)
+    assert.is_nil(checked.summary)
+  end)
+
+  it("takes a table with all keys", function()
+    local checked, faults = check([[
+return {
+  summary = "Park", timeout_s = 0.1, memory_mib = 64.0, needs = { "write", exec = { "/bin/x" } },
+  settings = { slots = { type = "integer", default = 10 }, taken = { type = "array" } },
+  params = { slot = { type = "integer" } },
+  run = function() end,
+}]], { settings = { taken = { 3 } } })
+    assert.same({}, faults)
+    assert.equal("integer", math.type(checked.memory_mib))
+    assert.same({ slots = 10, taken = { 3 } }, checked.settings)
+    assert.same({ slot = { type = "integer" } }, checked.params)
+    assert.equal("park.lua:5", checked.place)
+    assert.same({ summary = "Park", timeout_s = 0.1, memory_mib = 64,
+      needs = { write = true, exec = { "/bin/x" } } }, contract.describe(checked))
+  end)
+
+  it("says what a file should return", function()
+    local cases = {
+      { "return nil", "nothing" }, { "return 3", "3" }, { "return 'x'", '"x"' }, { "return true", "true" },
+      { "return coroutine.create(print)", "a thread" },
+    }
+    for _, case in ipairs(cases) do
+      local _, faults = check(case[1])
+      assert.same({ "1: the file returned " .. case[2]
+        .. '; write: return function(command) return 200, "OK" end' }, faults)
+    end
+    local _, faults = check "local x = 1"
+    assert.same({ '-: the file returned nothing; write: return function(command) return 200, "OK" end' }, faults)
+  end)
+
+  it("names each fault with its line and what would be right", function()
+    local write_run = 'run = function(command) return 200, "OK" end'
+    local cases = {
+      { 'sumary = "x"', 'sumary: unknown key, did you mean "summary"?' },
+      { "timeout = 3", 'timeout: unknown key, did you mean "timeout_s"?' },
+      { "colour = 3", "colour: unknown key, known: summary, needs, settings, params, timeout_s, memory_mib, run" },
+      { "every_s = 3", "every_s: unknown key, not in this version of kaalua" },
+      { "resume = print", "resume: unknown key, not in this version of kaalua" },
+      { 'on_interrupt = "retry"', "on_interrupt: unknown key, not in this version of kaalua" },
+      { "print", "[1]: a function without a key; write: " .. write_run },
+      { '"x"', "[1]: a string without a key" },
+      { "[2.5] = 1", "[2.5]: a number without a key" },
+      { "timeout_s = 0", "timeout_s: expected number from 0.1 to 86400, got 0" },
+      { "timeout_s = 86401", "timeout_s: expected number from 0.1 to 86400, got 86401" },
+      { 'timeout_s = "5"', 'timeout_s: expected number from 0.1 to 86400, got "5"' },
+      { "timeout_s = 0/0", "timeout_s: expected number from 0.1 to 86400, got NaN" },
+      { "memory_mib = 0", "memory_mib: expected integer from 1 to 1024, got 0" },
+      { "memory_mib = 2.5", "memory_mib: expected integer from 1 to 1024, got 2.5" },
+      { "summary = 3", "summary: expected one line of at most 200 characters, got 3" },
+      { 'summary = "a\\nb"', 'summary: expected one line of at most 200 characters, got "a b"' },
+      { 'summary = ""', 'summary: expected one line of at most 200 characters, got ""' },
+      { 'needs = { "wirte" }', 'needs[1]: unknown capability "wirte", did you mean "write"?' },
+      { 'needs = { exec = { "x" } }', 'needs.exec[1]: expected an absolute path without ".." in it, got "x"' },
+      { 'settings = 3', 'settings: expected a table of fields, as in { slot = { type = "integer" } }, got 3' },
+      { 'params = { slot = { type = "int" } }',
+        'params.slot.type: expected one of string, number, integer, boolean, table, array, any, got "int"' },
+      { 'run = "x"', 'run: expected a function, got "x"; write: ' .. write_run, true },
+    }
+    for _, case in ipairs(cases) do
+      local run = case[3] and "" or "  run = function() end,\n"
+      local _, faults = check("return {\n" .. run .. "  " .. case[1] .. ",\n}")
+      assert.same({ (case[3] and 2 or 3) .. ": " .. case[2] }, faults)
+    end
+    assert.same({ "1: run: missing; write: " .. write_run }, (select(2, check "return {}")))
+  end)
+
+  it("reports all faults together, by line", function()
+    local source = [[
+return {
+  sumary = "x",
+  timeout_s = "5",
+  needs = { "wirte", exec = { "bin/x" } },
+  settings = { taken = { type = "aray" } },
+  params = { slot = { type = "integer",
+    min = 3, max = 1 } },
+  function() end,
+}]]
+    local _, faults = check(source)
+    local lines = {}
+    for index, fault in ipairs(faults) do
+      lines[index] = fault:match "^%d+: [^:]+"
+    end
+    assert.same({ "1: run", "2: sumary", "3: timeout_s", "4: needs[1]", "4: needs.exec[1]",
+      "5: settings.taken.type", "7: params.slot.max", "8: [1]" }, lines)
+  end)
+
+  it("applies the configuration's settings, and says where they do not fit", function()
+    local source = [[
+return {
+  settings = {
+    taken = { type = "array", items = { type = "integer" } },
+    slots = { type = "integer", required = true },
+  },
+  run = function() end,
+}]]
+    local _, faults = check(source, { settings = { taken = { 1, "x" }, slost = 3 } })
+    assert.same({
+      '2: settings.park.slost: unknown field, did you mean "slots"? (in the configuration)',
+      '3: settings.park.taken[2]: expected integer, got "x" (in the configuration)',
+      "4: settings.park.slots: missing, expected integer (in the configuration)",
+    }, faults)
+    _, faults = check(source, { settings = 3 })
+    assert.same({ "2: settings.park: expected table, got 3 (in the configuration)" }, faults)
+    for _, absent in ipairs { {}, { settings = null } } do
+      _, faults = check(source, absent)
+      assert.same({ "4: settings.park.slots: missing, expected integer (in the configuration)" }, faults)
+    end
+  end)
+
+  it("passes settings on as they are where the handler has no schema", function()
+    assert.same({ a = 1 }, check("return function() end", { settings = { a = 1 } }).settings)
+    assert.same({}, check("return function() end", { settings = null }).settings)
+  end)
+
+  it("stays below the ceiling", function()
+    local source = 'return {\n  needs = { "exec",\n    write = { "/tmp" } }, run = print }'
+    local _, faults = check(source, { ceiling = { "exec" } })
+    assert.same({ '3: needs.write: "write" is more than the configuration allows (exec)' }, faults)
+    assert.is_table(check(source, { ceiling = { "exec", "write" } }))
+  end)
+
+  it("reads what the table itself holds, without metamethods", function()
+    local function boom()
+      error "called"
+    end
+    local meta = "return setmetatable({ run = print }, { __index = boom, __pairs = boom, __len = boom })"
+    local value = assert(load(meta, "@x", "t", { setmetatable = setmetatable, print = print, boom = boom }))()
+    assert.is_table(contract.check(value, { chunk = "x.lua", type = "x" }))
+    local inherited = setmetatable({}, { __index = { run = print } })
+    assert.is_nil(contract.check(inherited, { chunk = "x.lua", type = "x" }))
+  end)
+
+  it("does without the source text", function()
+    local checked, faults = contract.check({ sumary = 1, run = print }, { chunk = "x.lua", type = "x" })
+    assert.is_nil(checked)
+    assert.same({ { message = 'sumary: unknown key, did you mean "summary"?' } }, faults)
+  end)
+end)
+
+describe("kaa.contract.params_of", function()
+  local checked = check [[return {
+    params = { slot = { type = "integer", required = true }, level = { type = "integer", default = 1 } },
+    run = function() end }]]
+
+  it("fills in defaults", function()
+    assert.same({ slot = 3, level = 1 }, (contract.params_of(checked, { slot = 3 })))
+  end)
+
+  it("gives the reason of a 400, all faults in one line", function()
+    local cases = {
+      { { slot = "x" }, 'slot: expected integer, got "x"' },
+      { { slot = "x", levl = 2 }, 'levl: unknown field, did you mean "level"?; slot: expected integer, got "x"' },
+      { {}, "slot: missing, expected integer" },
+      { null, "slot: missing, expected integer" },
+      { "x", 'payload: expected table, got "x"' },
+    }
+    for _, case in ipairs(cases) do
+      local payload, reason = contract.params_of(checked, case[1])
+      assert.is_nil(payload)
+      local sorted = {}
+      for part in reason:gmatch "[^;]+" do
+        sorted[#sorted + 1] = part:match "^%s*(.*)"
+      end
+      table.sort(sorted)
+      assert.equal(case[2], table.concat(sorted, "; "))
+    end
+    assert.equal("slot: missing, expected integer", (select(2, contract.params_of(checked, nil))))
+  end)
+
+  it("keeps the reason at 256 bytes of valid UTF-8", function()
+    local _, reason = contract.params_of(checked, { [("é"):rep(500)] = 1, slot = ("é\n"):rep(500) })
+    assert.is_true(#reason <= 256)
+    assert.is_truthy(utf8.len(reason))
+    assert.is_nil(reason:find "%c")
+  end)
+
+  it("leaves the payload alone where there are no params", function()
+    local free = check "return function() end"
+    for _, payload in ipairs { 0, false, "", null } do
+      assert.same({ payload }, { contract.params_of(free, payload) })
+    end
+    assert.same({}, { contract.params_of(free, nil) })
+  end)
+end)

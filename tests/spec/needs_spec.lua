@@ -1,0 +1,73 @@
+local needs = require "kaa.needs"
+local text = require "kaa.text"
+
+local function check(written, ceiling)
+  local faults = {}
+  local granted = needs.check(written, ceiling, function(path, message)
+    faults[#faults + 1] = text.path(path) .. ": " .. message
+  end)
+  return granted, faults
+end
+
+describe("kaa.needs", function()
+  it("grants what is listed, or narrowed", function()
+    local cases = {
+      { nil, {} },
+      { {}, {} },
+      { { "write" }, { write = true } },
+      { { "exec", "write", "net", "native" }, { exec = true, write = true, net = true, native = true } },
+      { { exec = true }, { exec = true } },
+      { { exec = { "/usr/bin/systemctl" } }, { exec = { "/usr/bin/systemctl" } } },
+      { { "write", exec = { "/bin/x" }, net = { "example.org" }, native = { "periphery" } },
+        { write = true, exec = { "/bin/x" }, net = { "example.org" }, native = { "periphery" } } },
+      { { write = { "/var/tmp/", "/", "/a/..b/c." } }, { write = { "/var/tmp", "/", "/a/..b/c." } } },
+    }
+    for index, case in ipairs(cases) do
+      local granted, faults = check(case[1])
+      assert.same({}, faults, "case " .. index)
+      assert.same(case[2], granted, "case " .. index)
+    end
+  end)
+
+  it("says what would be right", function()
+    local path = 'expected an absolute path without ".." in it, got '
+    local exec = 'needs_exec: expected true or a list, as in exec = { "/usr/bin/systemctl" }, got '
+    local cases = {
+      { "exec", ': expected a list, as in needs = { "exec" }, got "exec"' },
+      { "x", ': expected a list, as in needs = { "write" }, got "x"' },
+      { true, ': expected a list, as in needs = { "write" }, got true' },
+      { { "wirte" }, '[1]: unknown capability "wirte", did you mean "write"?' },
+      { { "root" }, '[1]: unknown capability "root", known: exec, native, net, write' },
+      { { 3 }, "[1]: unknown capability 3, known: exec, native, net, write" },
+      { { exce = true }, 'exce: unknown capability "exce", did you mean "exec"?' },
+      { { exec = "/bin/x" }, exec:gsub("needs_", "") .. '"/bin/x"' },
+      { { exec = false }, exec:gsub("needs_", "") .. "false" },
+      { { exec = {} }, exec:gsub("needs_", "") .. "an empty table" },
+      { { exec = { a = "/bin/x" } }, exec:gsub("needs_", "") .. "a table" },
+      { { exec = { "x" } }, "exec[1]: " .. path .. '"x"' },
+      { { exec = { "/bin/x", "/bin/../x" } }, "exec[2]: " .. path .. '"/bin/../x"' },
+      { { write = { "/a/./b" } }, "write[1]: " .. path .. '"/a/./b"' },
+      { { write = { "/a//b" } }, "write[1]: " .. path .. '"/a//b"' },
+      { { write = { "/.." } }, "write[1]: " .. path .. '"/.."' },
+      { { write = { "/a\0b" } }, "write[1]: " .. path .. '"/a b"' },
+      { { write = { "" } }, "write[1]: " .. path .. '""' },
+      { { write = { 3 } }, "write[1]: " .. path .. "3" },
+      { { net = { "" } }, 'net[1]: expected a name, got ""' },
+      { { "exec", "exec" }, '[2]: names "exec" twice' },
+      { { "exec", exec = { "/bin/x" } }, 'exec: names "exec" twice' },
+    }
+    for _, case in ipairs(cases) do
+      local _, faults = check(case[1])
+      assert.same({ case[2] }, faults)
+    end
+  end)
+
+  it("stays below the ceiling", function()
+    assert.same({}, select(2, check({ "write" }, { "write", "exec" })))
+    assert.same({}, select(2, check({}, {})))
+    assert.same({ 'exec: "exec" is more than the configuration allows (write)' },
+      select(2, check({ exec = { "/bin/x" }, write = true }, { "write" })))
+    assert.same({ 'net: "net" is more than the configuration allows (nothing)' },
+      select(2, check({ "net" }, {})))
+  end)
+end)

@@ -1,0 +1,266 @@
+local testing = require "kaa.testing"
+local null = require("kaa.values").null
+
+local directory
+
+--- Writes a file below the spec's directory; returns its path.
+local function write(name, source)
+  local path = directory .. "/" .. name
+  local file = assert(io.open(path, "w"))
+  file:write(source)
+  file:close()
+  return path
+end
+
+--- A device whose handler is the given source text.
+local function device_of(source, options)
+  return testing.device(write("park.lua", source), options)
+end
+
+--- What a handler answers whose function has the given body.
+local function answer_of(body, options, payload)
+  local needs = options and options.needs or "{}"
+  local device = device_of(("return { needs = %s, run = function(command)\n%s\nend }"):format(needs, body), options)
+  return device:command(payload)
+end
+
+describe("kaa.testing", function()
+  setup(function()
+    directory = os.tmpname()
+    os.remove(directory)
+    assert(os.execute(("mkdir -p '%s/lib'"):format(directory)))
+  end)
+
+  teardown(function()
+    os.execute(("rm -r '%s'"):format(directory))
+  end)
+
+  it("gives the handler a command", function()
+    local device = device_of("return function(c) return 200, kaa.endpoint, c end", { endpoint = "T1", now = 1000.5 })
+    local _, reason, command = device:command({ a = 1 }, { id = 17, received_at = 999.0 })
+    assert.equal("T1", reason)
+    assert.same({ id = 17, type = "park", endpoint = "T1", payload = { a = 1 }, received_at = 999.0 }, command)
+    _, reason, command = device:command(nil, { endpoint = "T2" })
+    assert.equal("T2", reason)
+    assert.same({ id = 18, type = "park", endpoint = "T2", received_at = 1000.5 }, command)
+  end)
+
+  it("takes payload and result through JSON", function()
+    local device = device_of [[return function(c)
+      return 200, math.type(c.payload.n) .. " " .. tostring(c.payload.z == kaa.null), c.payload end]]
+    local status, reason, payload = device:command { n = 9007199254740993, f = 3.0, z = null, e = {} }
+    assert.same({ 200, "integer true" }, { status, reason })
+    assert.same({ n = 9007199254740993, f = 3.0, z = null, e = {} }, payload)
+    assert.equal("float", math.type(payload.f))
+    assert.has_error(function()
+      device:command { f = print }
+    end, "payload.f: a function has no JSON form")
+  end)
+
+  it("answers as the device does", function()
+    local large = 'return 200, "OK", ("x"):rep(300000)'
+    local cases = {
+      { "", 200, "OK" },
+      { "return 409, 'Slot taken', false", 409, "Slot taken", false },
+      { "return 200, nil, kaa.null", 200, "OK", null },
+      { "return nil, 'no such pin'", 500, "no such pin" },
+      { "error 'boom'", 500, "park.lua:2: boom" },
+      { "error { status = 404, reason = 'gone' }", 404, "gone" },
+      { "kaa.fail(423, 'locked', 3)", 423, "locked", 3 },
+      { "return 'x'", 500, 'park.lua:1: returned a string; write: return 200, "OK", "…"' },
+      { "return 200, 'OK', { f = print }", 500, "payload.f: a function has no JSON form" },
+      { large, 500, "Result too large: 300002 bytes, limit 262144" },
+      { "x = 3", 500, "park.lua:2: assignment to the global 'x': write local x" },
+      { "function f() end", 500, "park.lua:2: assignment to the global 'f': write local function f" },
+      { "kaa.telemetri {}", 500, 'park.lua:2: kaa has no "telemetri", did you mean "telemetry"?' },
+      { "kaa.log.warning ''", 500, 'park.lua:2: kaa.log has no "warning", did you mean "warn"?' },
+      { "kaa.log = nil", 500, "park.lua:2: kaa is not to be changed" },
+      { "error(setmetatable({}, { __tostring = function() return 'own' end }))", 500, "own" },
+      { "return 200, require('kaa') == kaa and 'same'", 200, "same" },
+      { "return 200, tostring(string.dump)", 200, "nil" },
+      { "return 200, tostring(load('return kaa')() == kaa)", 200, "true" },
+      { "require 'nothing'", 500, 'park.lua:2: no library "nothing" in lib/' },
+    }
+    for _, case in ipairs(cases) do
+      local status, reason, payload = answer_of(case[1])
+      assert.same({ case[2], case[3], case[4] }, { status, reason, payload })
+    end
+  end)
+
+  it("answers 400 to a payload that params refuse, and runs nothing", function()
+    local device = device_of [[return { params = { slot = { type = "integer", required = true } },
+      run = function(c) kaa.log.info(c.payload.slot) end }]]
+    assert.same({ 400, 'slot: expected integer, got "x"' }, { device:command { slot = "x" } })
+    assert.same({ 400, "slot: missing, expected integer" }, { device:command() })
+    assert.same({}, device.logged)
+    assert.same({ 200, "OK" }, { device:command { slot = 3.0 } })
+    assert.same({ { level = "info", message = "3" } }, device.logged)
+  end)
+
+  it("keeps telemetry and the log", function()
+    local device = device_of [[return function()
+      kaa.telemetry { t = 1 }
+      kaa.telemetry { { t = 2 }, { t = 3.0 } }
+      kaa.log.warn("a", 1, nil)
+      print("b", 2)
+    end]]
+    assert.equal(200, (device:command()))
+    assert.same({ { t = 1 }, { t = 2 }, { t = 3.0 } }, device.samples)
+    assert.same({ { level = "warn", message = "a\t1\tnil" }, { level = "info", message = "b\t2" } }, device.logged)
+  end)
+
+  it("teaches the right call of kaa.telemetry", function()
+    local cases = {
+      { "kaa.telemetry()", "takes a sample, a table of names and values, got a nil; write: " },
+      { "kaa.telemetry(3)", "takes a sample, a table of names and values, got a number; write: " },
+      { "kaa.telemetry {}", "the sample is empty; write: " },
+      { "kaa.telemetry { { 1 } }", "element 1 is an array, not a sample; write: " },
+      { "kaa.telemetry { f = print }", "sample.f: a function has no JSON form" },
+    }
+    for _, case in ipairs(cases) do
+      local status, reason = answer_of(case[1])
+      assert.equal(500, status)
+      assert.matches("park.lua:2: kaa.telemetry: " .. case[2], reason, 1, true)
+    end
+  end)
+
+  it("keeps its own time", function()
+    local device = device_of "return function() kaa.sleep(2.5) return 200, tostring(kaa.now()) end"
+    device.now = 100
+    assert.same({ 200, "102.5" }, { device:command() })
+    assert.equal(102.5, device.now)
+    assert.same({ 500, "park.lua:2: kaa.sleep takes seconds from 0; write: kaa.sleep(0.5)" },
+      { answer_of "kaa.sleep(-1)" })
+  end)
+
+  it("executes nothing, and gives what the spec says", function()
+    local run = 'local done, message, ending = kaa.exec({ "/bin/a", "b c" }, { timeout_s = 5 })\n'
+      .. "return 200, message, done or ending"
+    local cases = {
+      { { code = 0, stdout = "out" }, nil, { code = 0, stdout = "out", stderr = "" } },
+      { {}, nil, { code = 0, stdout = "", stderr = "" } },
+      { { code = 3, stderr = "no\nmore" }, "a exited with 3: no", { code = 3, stdout = "", stderr = "no\nmore" } },
+      { { code = 3 }, "a exited with 3", { code = 3, stdout = "", stderr = "" } },
+      { { signal = "SIGKILL" }, "a was ended by SIGKILL", { signal = "SIGKILL", stdout = "", stderr = "" } },
+      { { signal = "SIGKILL", timed_out = true }, "a took longer than 5 s",
+        { signal = "SIGKILL", stdout = "", stderr = "" } },
+      { { failure = "/bin/a: No such file or directory" }, "/bin/a: No such file or directory", nil },
+    }
+    for _, case in ipairs(cases) do
+      local options = { needs = '{ exec = { "/bin/a" } }', exec = { ["/bin/a b c"] = case[1] } }
+      assert.same({ 200, case[2] or "OK", case[3] }, { answer_of(run, options) })
+    end
+  end)
+
+  it("asks the spec's function, and keeps what was executed", function()
+    local asked
+    local device = device_of([[return { needs = { "exec" }, run = function()
+      local file = io.popen "echo hello"
+      return 200, file:read "a", { os.execute "true" } end }]], {
+      exec = function(argv, options)
+        asked = { argv = argv, options = options }
+        return { stdout = argv[3] == "echo hello" and "hello" or nil }
+      end,
+    })
+    assert.same({ 200, "hello", { true, "exit", 0 } }, { device:command() })
+    assert.same({ { "/bin/sh", "-c", "echo hello" }, { "/bin/sh", "-c", "true" } }, device.executed)
+    assert.same({ argv = { "/bin/sh", "-c", "true" }, options = {} }, asked)
+  end)
+
+  it("says what a call of kaa.exec lacks, at the handler's line", function()
+    local some = { needs = '{ exec = { "/bin/a" } }' }
+    local cases = {
+      { 'kaa.exec { "/bin/a" }', nil, 'kaa.exec needs "exec": return { needs = { "exec" }, run = … }' },
+      { 'kaa.exec { "/bin/b" }', some,
+        'kaa.exec: "/bin/b" is not in needs.exec; add it: needs = { exec = { "/bin/b" } }' },
+      { 'kaa.exec "ls"', some,
+        'kaa.exec takes a list, no shell command; write: kaa.exec { "/bin/sh", "-c", command }' },
+      { "kaa.exec {}", some, 'kaa.exec takes a list of texts; write: kaa.exec { "/usr/bin/systemctl", "reboot" }' },
+      { 'kaa.exec { "a" }', some,
+        'kaa.exec: "a" is no absolute path; write: kaa.exec { "/usr/bin/systemctl", "reboot" }' },
+      { 'kaa.exec { "/bin/a", 3 }', some, "kaa.exec: argument 2 is a number; all are texts: tostring(…)" },
+      { 'kaa.exec({ "/bin/a" }, { timeout = 3 })', some,
+        'kaa.exec has no option "timeout", did you mean "timeout_s"?' },
+      { 'os.execute "ls"', nil, 'os.execute needs "exec": return { needs = { "exec" }, run = … }' },
+      { 'io.popen "ls"', some,
+        'io.popen: "/bin/sh" is not in needs.exec; add it: needs = { exec = { "/bin/sh" } }' },
+      { 'io.open("/tmp/x", "w")', nil, 'io.open(…, "w") needs "write": return { needs = { "write" }, run = … }' },
+      { 'io.open("/tmp/x", "r+")', nil, 'io.open(…, "r+") needs "write": return { needs = { "write" }, run = … }' },
+      { 'os.remove "/tmp/x"', nil, 'os.remove needs "write": return { needs = { "write" }, run = … }' },
+      { "os.tmpname()", nil, 'os.tmpname needs "write": return { needs = { "write" }, run = … }' },
+      { "io.tmpfile()", nil, 'io.tmpfile needs "write": return { needs = { "write" }, run = … }' },
+    }
+    for _, case in ipairs(cases) do
+      local status, reason = answer_of(case[1], case[2])
+      assert.same({ 500, "park.lua:2: " .. case[3] }, { status, reason })
+    end
+    local _, reason = answer_of('kaa.exec { "/bin/a" }', some)
+    assert.matches('the spec does not say what "/bin/a" gives', reason, 1, true)
+  end)
+
+  it("reads files, and writes where needs allow it", function()
+    local path = write("data.txt", "data")
+    local read = ('return 200, io.open(%q):read "a"'):format(path)
+    assert.same({ 200, "data" }, { answer_of(read) })
+    local overwrite = ('local file, message, number = io.open(%q, "w")\nif not file then return 200, message, number end\n'
+      .. 'file:write "new" file:close()'):format(path)
+    assert.same({ 200, path .. ": outside the directories of needs.write", 13 },
+      { answer_of(overwrite, { needs = '{ write = { "/nowhere" } }' }) })
+    assert.same({ 200, "OK" }, { answer_of(overwrite, { needs = ("{ write = { %q } }"):format(directory) }) })
+    assert.same({ 200, "new" }, { answer_of(read) })
+    assert.same({ 200, "OK" }, { answer_of(overwrite, { needs = '{ "write" }' }) })
+  end)
+
+  it("finds libraries beside the handler", function()
+    write("lib/valve.lua", "local valve = { name = ..., count = 0 }\nreturn valve")
+    local device = device_of [[local valve = require "valve"
+      return function() valve.count = valve.count + 1 return 200, valve.name, require("valve").count end]]
+    assert.same({ 200, "valve", 1 }, { device:command() })
+    assert.same({ 200, "valve", 2 }, { device:command() })
+  end)
+
+  it("raises where the file acts while it loads", function()
+    local cases = {
+      { "kaa.telemetry { t = 1 }", "kaa.telemetry acts: call it in run, not while the file loads" },
+      { "kaa.sleep(1)", "kaa.sleep acts: call it in run, not while the file loads" },
+      { 'kaa.exec { "/bin/a" }', "kaa.exec acts: call it in run, not while the file loads" },
+      { 'io.open("/tmp/x", "w")', 'io.open(…, "w") acts: call it in run, not while the file loads' },
+      { "local x = kaa.settings", "kaa.settings has its defaults once the file is loaded: read it in run" },
+    }
+    for _, case in ipairs(cases) do
+      assert.has_error(function()
+        device_of("\n" .. case[1] .. "\nreturn function() end")
+      end, "park.lua:2: " .. case[2])
+    end
+  end)
+
+  it("reports all faults of a file, and its syntax errors", function()
+    assert.has_error(function()
+      device_of 'return {\n  sumary = "x",\n  timeout_s = 0,\n  run = function() end }'
+    end, 'park.lua:2: sumary: unknown key, did you mean "summary"?\n'
+      .. "park.lua:3: timeout_s: expected number from 0.1 to 86400, got 0")
+    assert.has_error(function()
+      device_of "return {"
+    end, "park.lua:1: unexpected symbol near <eof>")
+    assert.error_matches(function()
+      testing.device(directory .. "/none.lua")
+    end, "none.lua: No such file or directory")
+  end)
+
+  it("applies settings and ceiling", function()
+    local source = 'return { needs = { "write" }, settings = { pin = { type = "integer", default = 17 } },\n'
+      .. "run = function() return 200, nil, kaa.settings end }"
+    assert.same({ 200, "OK", { pin = 17 } }, { device_of(source):command() })
+    assert.same({ 200, "OK", { pin = 4 } }, { device_of(source, { settings = { pin = 4 } }):command() })
+    assert.error_matches(function()
+      device_of(source, { settings = { pni = 4 } })
+    end, 'park.lua:1: settings.park.pni: unknown field, did you mean "pin"%? %(in the configuration%)')
+    assert.error_matches(function()
+      device_of(source, { ceiling = {} })
+    end, '"write" is more than the configuration allows')
+  end)
+
+  it("takes a first line that begins with #, and a byte order mark", function()
+    assert.equal(200, (device_of("\xEF\xBB\xBF#!/usr/bin/lua\nreturn function() end"):command()))
+  end)
+end)
