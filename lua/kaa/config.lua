@@ -187,7 +187,8 @@ end
 function config.check(value, source)
   local list, add = faults.collector(source)
   if type(value) ~= "table" then
-    add({}, format('the file returned %s; write: return { url = "mqtts://…", … }', text.show(value)))
+    local write = 'return { url = "mqtts://…", … }'
+    add({}, format("the file returned %s; write: %s", text.show(value), write))
     return nil, list
   end
   local checked, misfits = params.examine(FIELDS, named(value, add))

@@ -74,9 +74,10 @@ local function check_plain(handler, add)
   end
   local checked, misfits = params.examine(PLAIN, given)
   for _, fault in ipairs(misfits) do
-    local expected = fault.path[1] == "summary" and "expected one line of at most 200 characters" or nil
-    add(fault.path, expected and format("%s, got %s", expected, text.show(fault.got))
-      or params.message(fault))
+    if fault.path[1] == "summary" then
+      fault.expected = "one line of at most 200 characters"
+    end
+    add(fault.path, params.message(fault))
   end
   return checked
 end
@@ -112,7 +113,8 @@ local function check_run(handler, add)
   if handler.run == nil then
     add({ "run" }, "missing; write: " .. WRITE_RUN)
   elseif type(handler.run) ~= "function" then
-    add({ "run" }, format("expected a function, got %s; write: %s", text.show(handler.run), WRITE_RUN))
+    add({ "run" },
+      format("expected a function, got %s; write: %s", text.show(handler.run), WRITE_RUN))
   end
 end
 

@@ -14,8 +14,8 @@ local faults = {}
 --- Starts a list of faults.
 ---@param source string|nil the file's text
 ---@return kaa.fault[] list
----@return fun(path: (string|integer)[], message: string, written: (string|integer)[]?, secret: boolean?) add
----  adds one; `written` is the path to look for in the source where it is not `path`
+---@return function add add(path, message, written, secret) adds one; `written` is the path to
+---  look for in the source where it is not `path`
 function faults.collector(source)
   local list = {}
   local function add(path, message, written, secret)

@@ -93,7 +93,8 @@ end
 ---@param add fun(path: (string|integer)[], message: string) called with each fault
 ---@return table<string, true|string[]> granted by capability
 ---
----     needs.check({ "write", exec = { "/bin/x" } }, nil, add) → { write = true, exec = { "/bin/x" } }
+---     needs.check({ "write", exec = { "/bin/x" } }, nil, add)
+---       → { write = true, exec = { "/bin/x" } }
 function needs.check(written, ceiling, add)
   local granted = {}
   if type(written) ~= "table" then

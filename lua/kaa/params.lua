@@ -176,7 +176,8 @@ end
 ---@param fields table the schema
 ---@param value any a table, or nil or null for an empty one
 ---@return table filled the value with defaults, a new table; of no use where there are faults
----@return table[] faults each with `path` and `kind` ("misfit", "missing", "unknown"); see params.message
+---@return table[] faults each with `path` and `kind` ("misfit", "missing", "unknown"), for
+---  params.message
 function params.examine(fields, value)
   if value == nil or value == null then
     value = {}

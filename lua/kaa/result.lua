@@ -96,8 +96,8 @@ end
 
 local function with_status(count, status, phrase, payload)
   if phrase ~= nil and type(phrase) ~= "string" then
-    return nil, format('returned %d and %s; write: return %d, "%s", %s', status, shown(phrase), status,
-      result.phrase(status), as_payload(phrase))
+    return nil, format('returned %d and %s; write: return %d, "%s", %s', status, shown(phrase),
+      status, result.phrase(status), as_payload(phrase))
   elseif count > 3 then
     return nil, format('returned %d values, a result has three; write: return %d, "%s", (payload)',
       count, status, result.phrase(status))
@@ -148,14 +148,20 @@ function result.fail(status, reason, payload)
     error(format('kaa.fail takes a status from 100 to 599, got %s; write: kaa.fail(409, "…")',
       text.show(status)), 2)
   elseif reason ~= nil and type(reason) ~= "string" then
+    local code = status_of(status)
     error(format('kaa.fail takes a text as its reason, got %s; write: kaa.fail(%d, "%s", %s)',
-      text.show(reason), status_of(status), result.phrase(status_of(status)), as_payload(reason)), 2)
+      text.show(reason), code, result.phrase(code), as_payload(reason)), 2)
   end
   error(setmetatable({
     status = status_of(status),
     reason = result.reason(status_of(status), reason),
     payload = payload,
   }, failure_metatable))
+end
+
+local function malformed(field, value, status)
+  return format('raised a table with %s as its %s; write: error { status = %d, reason = "…" }',
+    text.show(value), field, status)
 end
 
 --- Judges what a handler raised.
@@ -178,11 +184,9 @@ function result.failure(raised)
   if status == nil and type(metatable) == "table" and rawget(metatable, "__tostring") then
     return nil
   elseif not status_of(status) then
-    return 500, format('raised a table with %s as its status; write: error { status = 409, reason = "…" }',
-      text.show(status)), nil
+    return 500, malformed("status", status, 409), nil
   elseif reason ~= nil and type(reason) ~= "string" then
-    return 500, format('raised a table with %s as its reason; write: error { status = %d, reason = "…" }',
-      text.show(reason), status_of(status)), nil
+    return 500, malformed("reason", reason, status_of(status)), nil
   end
   return status_of(status), result.reason(status_of(status), reason), rawget(raised, "payload")
 end

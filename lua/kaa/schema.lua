@@ -77,7 +77,8 @@ end
 
 --- Says what a field expects.
 ---@param field table a faultless field of a schema
----@return string `schema.expectation { type = "integer", min = 1, max = 9 }` → `integer from 1 to 9`
+---@return string expectation `schema.expectation { type = "integer", min = 1 }` →
+---  `integer of at least 1`
 function schema.expectation(field)
   if field.enum then
     return choices(field.enum)

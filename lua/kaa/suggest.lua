@@ -5,6 +5,7 @@ local ipairs, min = ipairs, math.min
 local suggest = {}
 
 local LONGEST_WORD_BYTES = 64
+local SHORTEST_BEGINNING_BYTES = 3
 
 --- The number of letters to insert, leave out, replace or swap with their
 --- neighbour, to make `b` of `a` (optimal string alignment).
@@ -27,8 +28,14 @@ local function distance(a, b)
   return above[#b]
 end
 
+--- Whether one of the two is the beginning of the other, and not a very short one.
+local function begins_alike(a, b)
+  local shorter = min(#a, #b)
+  return shorter >= SHORTEST_BEGINNING_BYTES and sub(a, 1, shorter) == sub(b, 1, shorter)
+end
+
 --- Finds the name that is at most two slips away (one for words of up to three
---- letters), or that the word is the beginning of. Case does not count.
+--- letters), or that begins as the word does. Case does not count.
 ---@param word any what was written; anything but a text has no neighbour
 ---@param names string[] what is known
 ---@return string|nil name `suggest.nearest("timeout", { "timeout_s" })` → `"timeout_s"`
@@ -38,18 +45,18 @@ function suggest.nearest(word, names)
   end
   local written = lower(word)
   local best, fewest = nil, #word <= 3 and 1 or 2
-  local longer
+  local related
   for _, name in ipairs(names) do
     local known = lower(name)
     local slips = distance(written, known)
     if slips <= fewest and (not best or slips < fewest) then
       best, fewest = name, slips
     end
-    if not longer and #word >= 3 and sub(known, 1, #word) == written then
-      longer = name
+    if not related and begins_alike(written, known) then
+      related = name
     end
   end
-  return best or longer
+  return best or related
 end
 
 return suggest

@@ -21,7 +21,10 @@ Device.__index = Device
 
 --- The file's text; a byte order mark and a first line that begins with # are no Lua.
 local function read(path)
-  local file = assert(io.open(path, "rb"))
+  local file, message = io.open(path, "rb")
+  if not file then
+    error(message, 0)
+  end
   local source = file:read "a"
   file:close()
   return (source:gsub("^\xEF\xBB\xBF", ""):gsub("^#[^\n]*", ""))
@@ -78,7 +81,8 @@ local function judged(checked, outcome)
     end
     return 500, result.reason(500, tostring(outcome[2]))
   end
-  local status, reason, payload = result.normalise(outcome.n - 1, table.unpack(outcome, 2, outcome.n))
+  local status, reason, payload =
+    result.normalise(outcome.n - 1, table.unpack(outcome, 2, outcome.n))
   if not status then
     return 500, result.reason(500, checked.place .. ": " .. reason)
   end
@@ -138,13 +142,16 @@ function testing.device(path, options)
     now = options.now or 1767225600.0, endpoint = options.endpoint or "test-endpoint",
   }, Device)
   local globals = make_globals(device, directory == "" and "." or directory)
-  local value = assert(load(source, "@" .. chunk, "t", globals))()
-  local checked, faults = contract.check(value, {
+  local load_handler, syntax_fault = load(source, "@" .. chunk, "t", globals)
+  if not load_handler then
+    error(syntax_fault, 0)
+  end
+  local checked, faults = contract.check(load_handler(), {
     chunk = chunk, source = source, type = name, settings = options.settings,
     ceiling = options.ceiling,
   })
   if not checked then
-    error(fault_text(chunk, faults), 2)
+    error(fault_text(chunk, faults), 0)
   end
   device.contract = checked
   device.kaa.settings = checked.settings

@@ -33,7 +33,7 @@ int log_parse_level(const char *name, enum log_level *level)
   return -EINVAL;
 }
 
-static void append_escaped(struct buffer *line, const char *text, size_t limit)
+static void append_escaped(struct buffer *line, const char *text, size_t limit, bool in_quotes)
 {
   size_t size = strlen(text);
   size_t cut = size > limit ? utf8_cut(text, size, limit) : size;
@@ -43,7 +43,7 @@ static void append_escaped(struct buffer *line, const char *text, size_t limit)
     if (!n) {
       buffer_format(line, c == '\n' ? "\\n" : "\\x%02x", c);
       i++;
-    } else if (c == '"' || c == '\\') {
+    } else if (c == '\\' || (c == '"' && in_quotes)) {
       buffer_append_char(line, '\\');
       buffer_append_char(line, (char)c);
       i++;
@@ -62,7 +62,7 @@ static void append_pair(struct buffer *line, const char *key, const char *value)
     return;
   bool quoted = strpbrk(value, " =\"\\") || strlen(value) > VALUE_MAX_BYTES; /* "… (N bytes)" */
   buffer_format(line, quoted ? " %s=\"" : " %s=", key);
-  append_escaped(line, value, VALUE_MAX_BYTES);
+  append_escaped(line, value, VALUE_MAX_BYTES, quoted);
   if (quoted)
     buffer_append_char(line, '"');
 }
@@ -75,7 +75,7 @@ void log_event(enum log_level level, const char *tag, const char *event, ...)
   clock_stamp(clock_wall_ms(), stamp);
   struct buffer line = {0};
   buffer_format(&line, "%s %-5s %-7s ", stamp, level_names[level], tag);
-  append_escaped(&line, event, EVENT_MAX_BYTES);
+  append_escaped(&line, event, EVENT_MAX_BYTES, false);
   va_list pairs;
   va_start(pairs, event);
   for (const char *key; (key = va_arg(pairs, const char *));) {

@@ -12,7 +12,9 @@
  *                                     session of its own, also when the host ends
  *
  * The lifeline, a socket. Host to leader: WORKER_LIFELINE_ASK (one byte: asks
- * the working process to stop, SIGUSR1); closing it ends the whole subtree with
+ * the working process to stop: SIGUSR1, for a program SIGTERM to its group; a
+ * command that has not had half of its time limit ignores it, as it was meant
+ * for the one before); closing it ends the whole subtree with
  * SIGKILL, then the leader. Leader to host, once, when the working process has
  * ended: struct worker_ending. What that process left behind lives until the
  * lifeline closes.

@@ -10,15 +10,9 @@
 
 enum { NEVER_ASKED = -1 };
 
-struct left {
-  TAILQ_ENTRY(left) place;
-  struct ask_pair pair;
-  bool is_due; /* its type had its pause: it goes with this burst */
-};
-
 void ask_init(struct asks *asks)
 {
-  TAILQ_INIT(&asks->left);
+  left_init(&asks->lefts);
   TAILQ_INIT(&asks->again);
   TAILQ_INIT(&asks->fresh);
 }
@@ -28,17 +22,9 @@ void ask_type_init(struct ask_type *type)
   type->left_asked_ms = INT64_MIN / 2;
 }
 
-static void drop_left(struct asks *asks, struct left *left)
-{
-  TAILQ_REMOVE(&asks->left, left, place);
-  asks->left_count--;
-  free(left);
-}
-
 static void forget_lists(struct asks *asks)
 {
-  for (struct left *left; (left = TAILQ_FIRST(&asks->left));)
-    drop_left(asks, left);
+  left_clear(&asks->lefts);
   for (struct endpoint *endpoint; (endpoint = TAILQ_FIRST(&asks->again));) {
     TAILQ_REMOVE(&asks->again, endpoint, ask.again);
     endpoint->ask.is_again = false;
@@ -48,7 +34,6 @@ static void forget_lists(struct asks *asks)
     type->ask.is_fresh = false;
   }
   asks->held = (struct ask_pair){0};
-  asks->has_left_all = false;
 }
 
 void ask_clear(struct asks *asks)
@@ -83,12 +68,6 @@ static struct ask_endpoint *current(struct core *core, struct endpoint *endpoint
     ask->retried_ms = 0;
   }
   return ask;
-}
-
-static void wake(struct core *core, struct deadline *deadline)
-{
-  (void)core; /* sending follows every deadline */
-  (void)deadline;
 }
 
 static void begin_round(struct core *core, int64_t spread_ms)
@@ -166,23 +145,6 @@ void ask_set_types(struct core *core, struct type **types, size_t count)
   asks->type_count = count;
 }
 
-void ask_left(struct core *core, struct endpoint *endpoint, struct type *type)
-{
-  struct asks *asks = &core->asks;
-  struct left *left;
-  TAILQ_FOREACH(left, &asks->left, place)
-    if (left->pair.endpoint == endpoint && left->pair.type == type)
-      return;
-  if (asks->left_count >= ASK_MAX_LEFT) {
-    asks->has_left_all = true;
-    return;
-  }
-  left = memory_zeroed(1, sizeof *left);
-  left->pair = (struct ask_pair){endpoint, type};
-  TAILQ_INSERT_TAIL(&asks->left, left, place);
-  asks->left_count++;
-}
-
 static void retry(struct core *core, struct deadline *deadline)
 {
   struct endpoint *endpoint = (void *)((char *)deadline - offsetof(struct endpoint, ask.retry));
@@ -234,43 +196,17 @@ bool ask_has_success(struct core *core, struct endpoint *endpoint)
   return !core->asks.type_count && core->now_ms - core->connected_ms >= ASK_SILENCE_MS;
 }
 
-/* All pairs of a type that were left so far go in one burst; those that are left
- * again while it lasts wait for the next, a second later. */
-static struct left *next_left(struct core *core)
-{
-  struct left *left, *other;
-  TAILQ_FOREACH(left, &core->asks.left, place) {
-    if (left->is_due)
-      return left;
-    struct type *type = left->pair.type;
-    if (core->now_ms - type->ask.left_asked_ms < ASK_LEFT_GAP_MS)
-      continue;
-    type->ask.left_asked_ms = core->now_ms;
-    TAILQ_FOREACH(other, &core->asks.left, place)
-      if (other->pair.type == type)
-        other->is_due = true;
-    return left;
-  }
-  return NULL;
-}
-
-/* A pair that was left, where there is room again and its type had its pause. */
 static bool take_left(struct core *core, struct ask_pair *pair)
 {
   struct asks *asks = &core->asks;
   if (!queue_is_half_empty(core))
     return false;
-  asks->is_leaving = false;
-  if (asks->has_left_all && !asks->round.is_going) {
-    asks->has_left_all = false;
+  asks->lefts.is_told = false;
+  if (asks->lefts.has_more && !asks->round.is_going) {
+    asks->lefts.has_more = false;
     begin_round(core, 0);
   }
-  struct left *left = next_left(core);
-  if (!left)
-    return false;
-  *pair = left->pair;
-  drop_left(asks, left);
-  return true;
+  return left_take(core, pair);
 }
 
 static bool take_fresh(struct asks *asks, struct ask_pair *pair)
@@ -307,7 +243,8 @@ static bool take_round(struct core *core, struct ask_pair *pair)
     return false;
   if (round_is_over(round, asks->endpoint_count, asks->type_count)) {
     round->is_going = false;
-    if (core->now_ms < asks->next_round_ms) {
+    bool is_empty = !asks->endpoint_count || !asks->type_count;
+    if (is_empty || core->now_ms < asks->next_round_ms) {
       deadline_arm(&core->deadlines, &asks->next_round, asks->next_round_ms, next_round);
       return false;
     }
@@ -341,14 +278,12 @@ static void arm_slot(struct core *core)
   int64_t at_ms = INT64_MAX;
   if (asks->round.is_going)
     at_ms = round_slot_ms(&asks->round);
-  struct left *left;
   if (queue_is_half_empty(core))
-    TAILQ_FOREACH(left, &asks->left, place)
-      at_ms = earlier(at_ms, left->pair.type->ask.left_asked_ms + ASK_LEFT_GAP_MS);
+    at_ms = earlier(at_ms, left_next_ms(core));
   if (at_ms == INT64_MAX)
     deadline_disarm(&core->deadlines, &asks->next_slot);
   else
-    deadline_arm(&core->deadlines, &asks->next_slot, at_ms, wake);
+    deadline_arm(&core->deadlines, &asks->next_slot, at_ms, deadline_wake);
 }
 
 static int ask(struct core *core, const struct ask_pair *pair)
@@ -372,7 +307,7 @@ void ask_send(struct core *core)
   while (core->is_connected && !core->is_blocked) {
     int64_t free_ms = asks->sent_ms[asks->sent_at] + 1000;
     if (core->now_ms < free_ms) {
-      deadline_arm(&core->deadlines, &asks->next_slot, free_ms, wake);
+      deadline_arm(&core->deadlines, &asks->next_slot, free_ms, deadline_wake);
       return;
     }
     struct ask_pair pair;

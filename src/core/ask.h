@@ -6,6 +6,7 @@
 #define KAALUA_CORE_ASK_H
 
 #include "core/deadline.h"
+#include "core/left.h"
 #include "core/round.h"
 
 #include <stdbool.h>
@@ -16,8 +17,6 @@
 enum {
   ASK_PER_SECOND = 500,
   ASK_SPREAD_MS = 10 * 1000,
-  ASK_MAX_LEFT = 256,       /* pairs; beyond, a whole round is begun instead */
-  ASK_LEFT_GAP_MS = 1000,
   ASK_RETRY_MS = 10 * 1000, /* after an error, doubling */
   ASK_SILENCE_MS = 10 * 1000,
 };
@@ -25,9 +24,7 @@ enum {
 struct core;
 struct endpoint;
 struct type;
-struct left;
 
-TAILQ_HEAD(left_list, left);
 TAILQ_HEAD(again_list, endpoint);
 TAILQ_HEAD(fresh_list, type);
 
@@ -54,11 +51,6 @@ struct ask_type {
   bool is_fresh;
 };
 
-struct ask_pair {
-  struct endpoint *endpoint;
-  struct type *type;
-};
-
 struct asks {
   struct endpoint **endpoints;
   size_t endpoint_count;
@@ -67,10 +59,7 @@ struct asks {
   size_t type_count;
   struct round round;
   struct ask_pair held; /* taken from a list and not sent: the transport had no room */
-  struct left_list left;
-  size_t left_count;
-  bool has_left_all; /* more were left than can be remembered */
-  bool is_leaving;   /* the burst was told of */
+  struct lefts lefts;
   struct again_list again;
   struct fresh_list fresh;
   struct deadline next_slot;
@@ -91,9 +80,6 @@ void ask_set_types(struct core *core, struct type **types, size_t count);
 
 void ask_connected(struct core *core);
 void ask_disconnected(struct core *core);
-
-/* Commands of this pair were left: it is asked again when there is room. */
-void ask_left(struct core *core, struct endpoint *endpoint, struct type *type);
 
 /* The platform answered a request of this endpoint; `status` 0: with commands. */
 void ask_answered(struct core *core, struct endpoint *endpoint, const char *type, int status,

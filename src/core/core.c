@@ -190,10 +190,12 @@ int64_t core_next_deadline(const struct core *core)
 
 void core_tick(struct core *core, int64_t now_ms)
 {
+  if (core->is_calling)
+    return;
   core->now_ms = now_ms;
-  state_unblock(core);
   for (struct deadline *due; (due = deadline_take(&core->deadlines, now_ms));)
     due->expire(core, due);
+  state_unblock(core);
   core_flush(core, now_ms);
 }
 

@@ -30,7 +30,8 @@ enum core_message { CORE_REQUEST, CORE_RESULT, CORE_TELEMETRY };
 
 /* What the core tells of itself through the port note. */
 enum core_note {
-  CORE_NOTE_MALFORMED,    /* a message that is not one JSON array, or an element without a readable id */
+  CORE_NOTE_MALFORMED,    /* a message that is not one JSON array, an element without a readable id,
+                             an endpoint or type that cannot be ours */
   CORE_NOTE_REFUSED_ELEMENT, /* an element answered 400 or 413 */
   CORE_NOTE_REPEAT,       /* answered from what is stored; detail tells its age */
   CORE_NOTE_LEFT,         /* not accepted: the queue is full */
@@ -100,8 +101,9 @@ void core_commands(struct core *core, const char *endpoint, const char *type, ui
 /* The platform's answer to a message of ours: `status` 0 for …/status (success),
  * else the error object's code (0 readable code → pass 500) with its reason.
  * `request_id` may be 0 for an error (1/KP: an error may come without). */
-void core_answered(struct core *core, enum core_message kind, const char *endpoint, const char *type,
-                   uint32_t request_id, int status, const char *reason, int64_t now_ms);
+void core_answered(struct core *core, enum core_message kind, const char *endpoint,
+                   const char *type, uint32_t request_id, int status, const char *reason,
+                   int64_t now_ms);
 
 /* The transport's peer has the message with this id (MQTT: PUBACK). */
 void core_published(struct core *core, uint32_t request_id, int64_t now_ms);

@@ -28,6 +28,10 @@ struct deadlines {
 void deadline_arm(struct deadlines *all, struct deadline *deadline, int64_t due_ms,
                   void (*expire)(struct core *core, struct deadline *deadline));
 void deadline_disarm(struct deadlines *all, struct deadline *deadline);
+
+/* An `expire` for what is looked at after every deadline anyway: does nothing. */
+void deadline_wake(struct core *core, struct deadline *deadline);
+
 bool deadline_is_armed(const struct deadline *deadline);
 
 /* The time of the next one, INT64_MAX where there is none. */

@@ -28,13 +28,13 @@ static void digest_bytes(const char *text, size_t size, uint8_t digest[JSONTEXT_
 static void leave(struct core *core, const struct intake *intake, int64_t id)
 {
   core->counts.left++;
-  if (!core->asks.is_leaving)
+  if (!core->asks.lefts.is_told)
     notes_add(core, CORE_NOTE_LEFT, intake->endpoint->token, intake->type->name, id,
               "no room: %zu commands wait, %zu results are not confirmed; asked for again later",
               core->lives.counts[COMMAND_RECEIVED] + core->lives.counts[COMMAND_QUEUED],
               core->lives.counts[COMMAND_DONE]);
-  core->asks.is_leaving = true;
-  ask_left(core, intake->endpoint, intake->type);
+  core->asks.lefts.is_told = true;
+  left_add(core, intake->endpoint, intake->type);
 }
 
 static void refuse_element(struct core *core, struct command_life *life,

@@ -118,7 +118,8 @@ static void answer(struct core *core, struct command_life *life, struct storage_
   int64_t age_ms = life->command.received_wall_ms - record->done_wall_ms;
   notes_add(core, CORE_NOTE_REPEAT, key->endpoint, key->type, key->id,
             "answered from what is stored: %d %s, %s", record->result.status,
-            record->result.reason ? record->result.reason : "", age_in_words((char[64]){0}, age_ms));
+            record->result.reason ? record->result.reason : "",
+            age_in_words((char[64]){0}, age_ms));
   life_set_result(core, life, &record->result);
   life_set_state(core, life, record->state);
   report_answer(core, life);

@@ -109,12 +109,6 @@ int64_t state_back_off_ms(int64_t first_ms, unsigned times)
   return first_ms < BACK_OFF_MAX_MS ? first_ms : BACK_OFF_MAX_MS;
 }
 
-static void send_again(struct core *core, struct deadline *deadline)
-{
-  (void)deadline;
-  core->is_blocked = false;
-}
-
 int state_send(struct core *core, enum core_message kind, const struct endpoint *endpoint,
                const struct type *type, uint32_t request_id, const char *body, size_t body_bytes)
 {
@@ -124,7 +118,8 @@ int state_send(struct core *core, enum core_message kind, const struct endpoint 
                         request_id, body, body_bytes))
     return 0;
   core->is_blocked = true;
-  deadline_arm(&core->deadlines, &core->send_again, core->now_ms + STATE_SEND_AGAIN_MS, send_again);
+  deadline_arm(&core->deadlines, &core->send_again, core->now_ms + STATE_SEND_AGAIN_MS,
+               deadline_wake);
   return -EAGAIN;
 }
 

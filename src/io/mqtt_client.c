@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 enum {
   MAX_IN_FLIGHT = 256,
@@ -182,7 +183,7 @@ static int set_tls(struct mqtt_client *client, struct error *error)
   if (!client->tls)
     return error ? error->code : -EINVAL;
   mosquitto_int_option(client->library, MOSQ_OPT_SSL_CTX_WITH_DEFAULTS, 0);
-  mosquitto_void_option(client->library, MOSQ_OPT_SSL_CTX, tls_lend(client->tls));
+  mosquitto_void_option(client->library, MOSQ_OPT_SSL_CTX, tls_context(client->tls));
   return 0;
 }
 
@@ -227,16 +228,25 @@ void mqtt_client_destroy(struct mqtt_client *client)
   free(client);
 }
 
+/* Up to CONNACK the handshake runs behind the library's own calls. */
+static enum mqtt_phase phase_of(const struct mqtt_client *client)
+{
+  if (!client->tls || client->phase >= MQTT_PHASE_SUBSCRIBING || !tls_has_begun(client->tls))
+    return client->phase;
+  return tls_has_finished(client->tls) ? MQTT_PHASE_CONNACK : MQTT_PHASE_HANDSHAKE;
+}
+
 static int fail(struct mqtt_client *client, int rc, int system_error, struct error *error)
 {
   const struct mqtt_options *options = client->options;
   return mqtt_reason(error, &(struct mqtt_failure){
-                                .phase = client->phase,
+                                .phase = phase_of(client),
                                 .rc = rc,
                                 .system_error = system_error,
                                 .connack = client->connack,
                                 .tls = client->tls ? tls_refusal(client->tls) : "",
                                 .expects_tls = options->tls,
+                                .has_certificate = options->cert_file != NULL,
                                 .host = options->host,
                                 .port = options->port,
                                 .keepalive_s = options->keepalive_s,
@@ -253,7 +263,7 @@ int mqtt_client_open(struct mqtt_client *client, struct error *error)
   if (rc)
     return fail(client, rc, errno, error);
   fcntl(mosquitto_socket(client->library), F_SETFD, FD_CLOEXEC);
-  client->phase = options->tls ? MQTT_PHASE_HANDSHAKE : MQTT_PHASE_CONNACK;
+  client->phase = MQTT_PHASE_CONNACK;
   client->opened_ms = clock_monotonic_ms();
   client->deadline_ms = client->opened_ms + options->attempt_ms;
   return 0;
@@ -340,13 +350,26 @@ static int subscribe(struct mqtt_client *client, int64_t now_ms, struct error *e
   return 0;
 }
 
+/* libmosquitto takes an end of the connection in the middle of the handshake for a
+ * handshake that waits, and would be called again at once until the deadline. */
+static bool has_lost_handshake(const struct mqtt_client *client)
+{
+  if (!client->tls || tls_has_finished(client->tls))
+    return false;
+  char byte;
+  ssize_t n = recv(mosquitto_socket(client->library), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
+}
+
 static int read_and_write(struct mqtt_client *client, short events, bool may_read,
                           struct error *error)
 {
-  void *ssl = mosquitto_ssl_get(client->library);
+  if (has_lost_handshake(client))
+    return fail(client, MOSQ_ERR_CONN_LOST, 0, error);
+  bool has_pending = tls_has_pending(mosquitto_ssl_get(client->library));
   int rc = 0;
   errno = 0;
-  if (may_read && (events & (POLLIN | POLLHUP | POLLERR) || tls_has_pending(ssl)))
+  if (may_read && (events & (POLLIN | POLLHUP | POLLERR) || has_pending))
     rc = mosquitto_loop_read(client->library, 1);
   if (!rc && mosquitto_socket(client->library) >= 0 && wants_write(client)) {
     errno = 0;
@@ -355,11 +378,7 @@ static int read_and_write(struct mqtt_client *client, short events, bool may_rea
   int system_error = errno;
   if (!rc && mosquitto_socket(client->library) < 0)
     rc = MOSQ_ERR_CONN_LOST;
-  if (rc)
-    return fail(client, rc, system_error, error);
-  if (client->phase == MQTT_PHASE_HANDSHAKE && !tls_is_in_handshake(ssl))
-    client->phase = MQTT_PHASE_CONNACK;
-  return 0;
+  return rc ? fail(client, rc, system_error, error) : 0;
 }
 
 int mqtt_client_turn(struct mqtt_client *client, short events, bool may_read, int64_t now_ms,

@@ -80,8 +80,11 @@ static int before_connack(struct error *error, const struct mqtt_failure *failur
     return error_set(error, -EPROTO, "what answers at %s port %d is no MQTT broker%s",
                      failure->host, failure->port,
                      failure->expects_tls ? "" : ", or expects TLS (mqtts://)");
-  return error_set(error, -EIO, "the broker closed the connection without an answer to CONNECT%s",
-                   failure->expects_tls ? "" : " (it may expect TLS: mqtts://)");
+  return error_set(error, -EIO,
+                   "the broker closed the connection without an answer to CONNECT (it may %s)",
+                   !failure->expects_tls      ? "expect TLS: mqtts://"
+                   : failure->has_certificate ? "not accept the client certificate"
+                                              : "want a client certificate");
 }
 
 static int connected(struct error *error, const struct mqtt_failure *failure)

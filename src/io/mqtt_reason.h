@@ -22,6 +22,7 @@ struct mqtt_failure {
   int connack;        /* return code of CONNACK (MQTT 3.1.1, 3.2.2.3), 0 where there was none */
   const char *tls;    /* tls_refusal(), or "" */
   bool expects_tls;   /* the URL says mqtts */
+  bool has_certificate; /* of the client */
   const char *host;
   int port;
   int keepalive_s;

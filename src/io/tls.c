@@ -20,7 +20,6 @@ enum { REFUSAL_BYTES = 512, NAMES_BYTES = 200 };
 struct tls {
   SSL_CTX *context;
   char *host;
-  bool is_lent;
   char refusal[REFUSAL_BYTES];
 };
 
@@ -227,9 +226,8 @@ struct tls *tls_create(const struct tls_options *options, struct error *error)
   return tls;
 }
 
-void *tls_lend(struct tls *tls)
+void *tls_context(const struct tls *tls)
 {
-  tls->is_lent = true;
   return tls->context;
 }
 
@@ -237,10 +235,6 @@ void tls_destroy(struct tls *tls)
 {
   if (!tls)
     return;
-  /* libmosquitto takes a reference with the option, but frees only the context
-   * that it has put to use. */
-  if (tls->is_lent && SSL_CTX_sess_connect(tls->context) == 0)
-    SSL_CTX_free(tls->context);
   SSL_CTX_free(tls->context);
   free(tls->host);
   free(tls);
@@ -299,9 +293,14 @@ const char *tls_refusal(const struct tls *tls)
   return tls->refusal;
 }
 
-bool tls_is_in_handshake(void *ssl)
+bool tls_has_begun(const struct tls *tls)
 {
-  return ssl && SSL_in_init((SSL *)ssl);
+  return SSL_CTX_sess_connect(tls->context) > 0;
+}
+
+bool tls_has_finished(const struct tls *tls)
+{
+  return SSL_CTX_sess_connect_good(tls->context) > 0;
 }
 
 bool tls_is_waiting_for_peer(void *ssl)

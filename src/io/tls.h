@@ -7,7 +7,7 @@
  * MOSQ_OPT_SSL_CTX_WITH_DEFAULTS 0: TLS 1.2 or newer, the chain verified against
  * `ca_file`, the certificate's names against `host`. Order of calls:
  *
- *   tls_create, tls_lend, <the library's attempt and its end>, tls_destroy */
+ *   tls_create, tls_context, <the library's attempt and its end>, tls_destroy */
 #ifndef KAALUA_IO_TLS_H
 #define KAALUA_IO_TLS_H
 
@@ -29,10 +29,9 @@ struct tls_options {
  * should). Copies the host. */
 struct tls *tls_create(const struct tls_options *options, struct error *error);
 
-/* The SSL_CTX, for a library that takes a reference of its own and gives it back
- * only where a handshake was begun (libmosquitto 2.0.11); tls_destroy() gives it
- * back where none was. At most once for each object. */
-void *tls_lend(struct tls *tls);
+/* The SSL_CTX, borrowed. libmosquitto 2.0.11 takes a reference of its own with the
+ * option and gives it back in mosquitto_destroy(). */
+void *tls_context(const struct tls *tls);
 
 /* After the library has let go of its connection. Takes NULL. */
 void tls_destroy(struct tls *tls);
@@ -44,10 +43,13 @@ void tls_note(struct tls *tls, const char *line);
  * TLS has nothing to say. Borrowed until tls_destroy(). */
 const char *tls_refusal(const struct tls *tls);
 
-/* About a connection's SSL object (SSL *): whether the handshake still runs,
- * whether it runs and waits for the peer, whether decrypted bytes wait that
- * poll() knows nothing of. False for NULL. */
-bool tls_is_in_handshake(void *ssl);
+/* Whether a handshake was begun with the context, and whether one was finished on
+ * our side (TLS 1.3: the peer may still refuse our certificate). */
+bool tls_has_begun(const struct tls *tls);
+bool tls_has_finished(const struct tls *tls);
+
+/* About a connection's SSL object (SSL *): whether the handshake runs and waits for
+ * the peer, whether decrypted bytes wait that poll() knows nothing of. False for NULL. */
 bool tls_is_waiting_for_peer(void *ssl);
 bool tls_has_pending(void *ssl);
 

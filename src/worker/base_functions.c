@@ -70,34 +70,33 @@ static int base_load(lua_State *L)
   return call_own(L);
 }
 
-/* All values as one line; a tab between them. */
-static void add_values(lua_State *L, struct output_line *line, const char *between)
+void base_functions_print(lua_State *L, enum log_level level, const char *between)
 {
+  struct output_line line;
+  line.kept_bytes = 0;
+  line.total_bytes = 0;
   int count = lua_gettop(L);
   for (int i = 1; i <= count; i++) {
     size_t size;
     const char *text = luaL_tolstring(L, i, &size);
     if (i > 1)
-      output_add(line, between, strlen(between));
-    output_add(line, text, size);
+      output_add(&line, between, strlen(between));
+    output_add(&line, text, size);
     lua_pop(L, 1);
   }
+  output_send(&worker_of(L)->output, level, &line);
 }
 
 static int base_print(lua_State *L)
 {
-  struct output_line line = {.kept_bytes = 0};
-  add_values(L, &line, "\t");
-  output_send(&worker_of(L)->output, LOG_LEVEL_INFO, &line);
+  base_functions_print(L, LOG_LEVEL_INFO, "\t");
   return 0;
 }
 
 static int base_warn(lua_State *L)
 {
-  struct output_line line = {.kept_bytes = 0};
   luaL_checkstring(L, 1);
-  add_values(L, &line, "");
-  output_send(&worker_of(L)->output, LOG_LEVEL_WARN, &line);
+  base_functions_print(L, LOG_LEVEL_WARN, "");
   return 0;
 }
 

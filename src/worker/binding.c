@@ -1,6 +1,7 @@
 #include "worker/binding.h"
 
 #include "base/clock.h"
+#include "worker/base_functions.h"
 #include "worker/capability.h"
 #include "worker/decode.h"
 #include "worker/encode.h"
@@ -38,18 +39,8 @@ static int kaa_now(lua_State *L)
 
 static int say(lua_State *L, enum log_level level)
 {
-  struct output_line line = {.kept_bytes = 0};
-  int count = lua_gettop(L);
   luaL_checkany(L, 1);
-  for (int i = 1; i <= count; i++) {
-    size_t size;
-    const char *text = luaL_tolstring(L, i, &size);
-    if (i > 1)
-      output_add(&line, "\t", 1);
-    output_add(&line, text, size);
-    lua_pop(L, 1);
-  }
-  output_send(&worker_of(L)->output, level, &line);
+  base_functions_print(L, level, "\t");
   return 0;
 }
 

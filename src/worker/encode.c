@@ -13,10 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum {
-  COUNTED_BYTES = 64 * 1024 * 1024, /* how far a text that is too large is counted */
-  PATH_BYTES = 200,
-};
+enum { PATH_BYTES = 200 };
 
 struct encoder {
   lua_State *L;
@@ -88,7 +85,7 @@ static int check_size(struct encoder *encoder)
     return 0;
   encoder->dropped_bytes += size;
   encoder->out->size_bytes = encoder->start_bytes;
-  return encoder->dropped_bytes > COUNTED_BYTES ? -EMSGSIZE : 0;
+  return encoder->dropped_bytes > ENCODE_COUNTED_BYTES ? -EMSGSIZE : 0;
 }
 
 static int encode_text(struct encoder *encoder, const char *text, size_t size)

@@ -9,6 +9,8 @@
 #include <lua.h>
 #include <stddef.h>
 
+enum { ENCODE_COUNTED_BYTES = 64 * 1024 * 1024 }; /* how far what is too large is counted */
+
 struct encode_fault {
   char text[400];    /* "payload.list[3].x: a function has no JSON form" */
   size_t size_bytes; /* of the whole text, also where it is over the limit */

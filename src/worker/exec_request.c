@@ -175,6 +175,7 @@ static void put_stdin(lua_State *L, struct buffer *out)
 double exec_request_build(lua_State *L)
 {
   capability_demand(L, "exec", "kaa.exec");
+  lua_pop(L, 1);
   check_keys(L);
   struct buffer *out = begin(L);
   put_argv(L, out);

@@ -14,8 +14,10 @@ struct heap {
   struct worker *worker; /* borrowed; for the place */
   size_t used_bytes;
   size_t limit_bytes;
-  bool refused; /* since heap_watch() */
-  char place[PLACE_BYTES];
+  size_t refused_bytes;            /* the last growth, where it was refused; else 0 */
+  char refused_place[PLACE_BYTES]; /* where that was */
+  bool is_exhausted;               /* a refusal became a memory error */
+  char place[PLACE_BYTES];         /* where the last one did; "" in none of the handler's lines */
 };
 
 void heap_init(struct heap *heap, struct worker *worker, size_t limit_mib);
@@ -23,7 +25,10 @@ void heap_init(struct heap *heap, struct worker *worker, size_t limit_mib);
 /* lua_Alloc; `data` is the struct heap. */
 void *heap_allocate(void *data, void *block, size_t old_bytes, size_t new_bytes);
 
-/* Begins to watch for refusals: forgets the last one. */
+/* Begins to watch: forgets memory errors of before. */
 void heap_watch(struct heap *heap);
+
+/* Whether there was a memory error since heap_watch(), caught or not. */
+bool heap_is_exhausted(struct heap *heap);
 
 #endif

@@ -97,18 +97,19 @@ static void become_program(char **argv, int exec_fd)
 /* ---- the leader ---- */
 
 /* An exec that failed wrote its errno before it exited; one that worked closed
- * the pipe. The pipe does not block: it ends with the working process. */
-static int32_t exec_errno(const struct leader *leader)
+ * the pipe. */
+static int32_t read_exec_errno(int fd)
 {
   int why = 0;
-  if (leader->exec_fd >= 0 && read(leader->exec_fd, &why, sizeof why) != sizeof why)
-    why = 0;
-  return why;
+  ssize_t n = 0;
+  while (fd >= 0 && (n = read(fd, &why, sizeof why)) < 0 && errno == EINTR) {
+  }
+  return n == sizeof why ? why : 0;
 }
 
-static void report_ending(const struct leader *leader, int wait_status)
+static void report_ending(int wait_status, int32_t exec_errno)
 {
-  struct worker_ending ending = {.wait_status = wait_status, .exec_errno = exec_errno(leader)};
+  struct worker_ending ending = {.wait_status = wait_status, .exec_errno = exec_errno};
   if (send(WORKER_LIFELINE_FD, &ending, sizeof ending, MSG_NOSIGNAL) < 0) {
     /* the host closed the lifeline: poll() says so next */
   }
@@ -124,7 +125,7 @@ static void reap(struct leader *leader)
   while ((pid = waitpid(-1, &wait_status, WNOHANG)) > 0)
     if (pid == leader->worker) {
       leader->worker = 0;
-      report_ending(leader, wait_status);
+      report_ending(wait_status, read_exec_errno(leader->exec_fd));
     }
 }
 
@@ -161,13 +162,20 @@ static void lead(struct leader *leader)
   children_end(leader->died_fd);
 }
 
+static int check_lifeline(void)
+{
+  if (fcntl(WORKER_LIFELINE_FD, F_SETFD, FD_CLOEXEC) >= 0)
+    return 0;
+  fputs("kaalua-worker: no lifeline at descriptor 4\n", stderr);
+  return EXIT_NO_LIFELINE;
+}
+
 /* Blocks every signal: what a terminal or a handler sends is not for the leader. */
 static int start(struct leader *leader)
 {
-  if (fcntl(WORKER_LIFELINE_FD, F_SETFD, FD_CLOEXEC) < 0) {
-    fputs("kaalua-worker: no lifeline at descriptor 4\n", stderr);
-    return EXIT_NO_LIFELINE;
-  }
+  int rc = check_lifeline();
+  if (rc)
+    return rc;
   if (prctl(PR_SET_CHILD_SUBREAPER, 1))
     return refused("kaalua-worker: prctl");
   prctl(PR_SET_NAME, "kaalua-leader");
@@ -223,5 +231,29 @@ int leader_run_program(char **argv)
   /* the program alone holds its streams: the host sees their end */
   close_range(0, WORKER_LIFELINE_FD - 1, 0);
   lead(&leader);
+  return 0;
+}
+
+int leader_detach_program(char **argv)
+{
+  int failure[2];
+  int rc = check_lifeline();
+  if (rc)
+    return rc;
+  if (pipe2(failure, O_CLOEXEC))
+    return refused("kaalua-worker: pipe");
+  pid_t program = fork();
+  if (program < 0)
+    return refused("kaalua-worker: fork");
+  if (!program) {
+    setsid();
+    become_program(argv, failure[1]);
+  }
+  close(failure[1]);
+  int wait_status = 0;
+  int32_t exec_errno = read_exec_errno(failure[0]);
+  if (exec_errno)
+    waitpid(program, &wait_status, 0);
+  report_ending(wait_status, exec_errno);
   return 0;
 }

@@ -2,8 +2,8 @@
  * everything beneath it, forks the process that does the work, and waits on its
  * lifeline (base/worker_frames.h). It stays small: no Lua, no memory of its own.
  *
- * Both functions run until the lifeline closes and everything beneath is gone;
- * they return the leader's exit status. */
+ * The functions return the leader's exit status, the first two once the lifeline
+ * is closed and everything beneath is gone. */
 #ifndef KAALUA_WORKER_LEADER_H
 #define KAALUA_WORKER_LEADER_H
 
@@ -16,5 +16,9 @@ int leader_run_worker(void (*work)(void));
  * argv[0] is its absolute path. It has the descriptors 0, 1 and 2, an empty
  * signal mask and default dispositions, and a session of its own. */
 int leader_run_program(char **argv);
+
+/* The same program, left alone: it lives on when the leader goes, which is as
+ * soon as it has started, or could not be. */
+int leader_detach_program(char **argv);
 
 #endif

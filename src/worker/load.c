@@ -171,7 +171,7 @@ static void write_ending(struct worker *worker, int status, bool was_stopped)
   buffer_reset(&worker->answer);
   if (was_stopped)
     write_stopped(worker, worker->limit.place, "loading took longer than 2 s");
-  else if (status == LUA_ERRMEM)
+  else if (heap_is_exhausted(&worker->heap) && status == LUA_ERRMEM)
     write_stopped(worker, worker->heap.place, "out of memory while loading (limit 32 MiB)");
   else if (lua_type(L, -1) == LUA_TSTRING)
     write_fault(worker, lua_tostring(L, -1));

@@ -6,7 +6,6 @@
 
 #include "base/log.h"
 
-#include <lua.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>

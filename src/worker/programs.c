@@ -141,8 +141,9 @@ static void push_complaint(lua_State *L, const struct outcome *outcome)
 /* What a caller reads of a program that did not exit with 0. */
 static void push_message(lua_State *L, const struct outcome *outcome, double timeout_s)
 {
+  int place = lua_gettop(L) + 1;
   lua_rawgeti(L, 1, 1);
-  const char *program = lua_tostring(L, -1);
+  const char *program = lua_tostring(L, place);
   const char *name = strrchr(program, '/') + 1;
   if (outcome->is_timed_out && timeout_s > 0) {
     char seconds[32];
@@ -156,6 +157,8 @@ static void push_message(lua_State *L, const struct outcome *outcome, double tim
     lua_pushfstring(L, "%s exited with %I%s", name, (LUAI_UACINT)outcome->code,
                     lua_tostring(L, -1));
   }
+  lua_replace(L, place);
+  lua_settop(L, place);
 }
 
 static int push_failure(lua_State *L, const struct outcome *outcome)

@@ -37,6 +37,15 @@ static void answer_text(struct run *run, int64_t status, const char *text)
   answer(run, status, text, strlen(text));
 }
 
+static void answer_too_large(struct run *run, size_t size)
+{
+  char text[80];
+  bool uncounted = size > ENCODE_COUNTED_BYTES;
+  snprintf(text, sizeof text, "Result too large: %s%zu bytes, limit %d", uncounted ? "over " : "",
+           uncounted ? (size_t)ENCODE_COUNTED_BYTES : size, JSONTEXT_MAX_BYTES);
+  answer_text(run, 500, text);
+}
+
 /* Status, reason and payload are the three values at the top of the stack. */
 static void take_result(lua_State *L, struct run *run)
 {
@@ -49,11 +58,10 @@ static void take_result(lua_State *L, struct run *run)
   struct encode_fault fault;
   struct buffer *out = &run->worker->answer;
   int rc = encode_json(L, -1, out, "payload", JSONTEXT_MAX_BYTES, &fault);
-  char text[80];
-  snprintf(text, sizeof text, "Result too large: %zu bytes, limit %d", fault.size_bytes,
-           JSONTEXT_MAX_BYTES);
-  if (rc)
-    answer_text(run, 500, rc == -EMSGSIZE ? text : fault.text);
+  if (rc == -EMSGSIZE)
+    answer_too_large(run, fault.size_bytes);
+  else if (rc)
+    answer_text(run, 500, fault.text);
   run->has_payload = !rc;
 }
 
@@ -162,9 +170,10 @@ static int judge_failure(lua_State *L)
 static bool is_memory_error(struct worker *worker, int status)
 {
   static const char text[] = "not enough memory";
+  bool is_exhausted = heap_is_exhausted(&worker->heap);
   if (status == LUA_ERRMEM)
     return true;
-  if (status == LUA_OK || !worker->heap.refused || lua_type(worker->lua, -1) != LUA_TSTRING)
+  if (status == LUA_OK || !is_exhausted || lua_type(worker->lua, -1) != LUA_TSTRING)
     return false;
   size_t size;
   const char *said = lua_tolstring(worker->lua, -1, &size);
@@ -177,6 +186,7 @@ static void answer_stopped(struct run *run, int64_t status, const char *what, co
   snprintf(text, sizeof text, "%s%s%s", what, *place ? " at " : "", place);
   answer_text(run, status, text);
   run->has_payload = false;
+  run->has_trace = true; /* empty after a memory error */
   run->worker->is_spent = true;
 }
 

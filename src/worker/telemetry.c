@@ -4,6 +4,7 @@
 #include "base/worker_frames.h"
 #include "worker/capability.h"
 #include "worker/encode.h"
+#include "worker/state.h"
 #include "worker/worker.h"
 
 #include <errno.h>
@@ -11,15 +12,16 @@
 
 #define RIGHT_CALL "write: kaa.telemetry { temperature = 21.5 }"
 
-/* Each element of the list at index 1 must be an object; encoded, it shows. */
+/* Each element of the list at index 1 must be an object. */
 static void check_list(lua_State *L)
 {
   for (lua_Integer i = 1; lua_rawgeti(L, 1, i) != LUA_TNIL; i++) {
-    if (!lua_istable(L, -1))
-      luaL_error(L, "kaa.telemetry: element %I is a %s, not a sample; " RIGHT_CALL, i,
-                 luaL_typename(L, -1));
-    if (lua_rawlen(L, -1))
-      luaL_error(L, "kaa.telemetry: element %I is a list, not a sample; " RIGHT_CALL, i);
+    const char *kind = lua_istable(L, -1) ? "list" : luaL_typename(L, -1);
+    state_push(L, "kaa.values", "is_object");
+    lua_insert(L, -2);
+    lua_call(L, 1, 1);
+    if (!lua_toboolean(L, -1))
+      luaL_error(L, "kaa.telemetry: element %I is a %s, not a sample; " RIGHT_CALL, i, kind);
     lua_pop(L, 1);
   }
   lua_pop(L, 1);

@@ -4,7 +4,7 @@ local world = require "support.world"
 
 local ECHO = "return function(c) return 200, 'OK', c.payload end"
 local COUNT = "local n = 0; return function() n = n + 1; return 200, 'OK', n end"
-local SLEEP = "return function(c) kaa.sleep(c.payload) return 200, 'woke' end"
+local SLEEP = "return function(c) print 'begun' kaa.sleep(c.payload) return 200, 'woke' end"
 
 local function count_lines(text, pattern)
   local count = 0
@@ -84,7 +84,7 @@ describe("the agent", function()
     local agent = world.agent { url = url(proxy.port), handlers = { sleep = SLEEP } }
     agent:start():await_connected()
     platform:command("sleep", 1, "1.5")
-    agent:await_worker()
+    agent:await_log "sleep%s+begun"
     local mark = agent:mark()
     proxy:cut()
     agent:await_connected(mark)
@@ -154,7 +154,7 @@ describe("stopping", function()
     it("by " .. signal:upper() .. " lets what runs end and reports it", function()
       local agent, platform = world.connected { handlers = { sleep = SLEEP } }
       platform:command("sleep", 1, "1")
-      agent:await_worker()
+      agent:await_log "sleep%s+begun"
       agent.process:kill(signal)
       assert.are.same({ code = 0, signal = 0 }, agent.process:await_end(10))
       assert.are.equal("woke", platform:await_result("sleep", 1).reasonPhrase)
@@ -165,12 +165,12 @@ describe("stopping", function()
   it("ends after ten seconds what does not end, as interrupted", function()
     local agent, platform = world.connected { handlers = { sleep = SLEEP } }
     platform:command("sleep", 1, "25")
-    agent:await_worker()
+    agent:await_log "sleep%s+begun"
     local started = world.loop.now_ms()
     agent.process:kill "sigterm"
     assert.are.equal(0, agent.process:await_end(20).code)
     local took_ms = world.loop.now_ms() - started
-    assert.is_true(took_ms > 9000 and took_ms < 15000, ("took %d ms"):format(took_ms))
+    assert.is_true(took_ms > 9000 and took_ms < 15000, ("took %.0f ms"):format(took_ms))
     local result = platform:await_result("sleep", 1)
     assert.are.equal(500, result.statusCode)
     assert.are.equal("Interrupted: the outcome is unknown", result.reasonPhrase)
@@ -179,7 +179,7 @@ describe("stopping", function()
   it("a second signal does not end it any worse", function()
     local agent, platform = world.connected { handlers = { sleep = SLEEP } }
     platform:command("sleep", 1, "1")
-    agent:await_worker()
+    agent:await_log "sleep%s+begun"
     agent.process:kill "sigterm"
     agent.process:kill "sigterm"
     assert.are.equal(0, agent.process:await_end(15).signal)
@@ -190,7 +190,7 @@ describe("stopping", function()
     agent.process:kill "sigterm"
     assert.are.same({ code = 0, signal = 0 }, agent.process:await_end(seconds + 10))
     local took_ms = world.loop.now_ms() - started
-    assert.is_true(took_ms < seconds * 1000, ("took %d ms"):format(took_ms))
+    assert.is_true(took_ms < seconds * 1000, ("took %.0f ms"):format(took_ms))
   end
 
   it("works where the broker was never there", function()

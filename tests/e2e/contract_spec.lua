@@ -10,8 +10,8 @@ local RETURNS = {
   nothing = { "", 200, "^OK$", NONE },
   ["nil"] = { "return nil", 200, "^OK$", NONE },
   ["true"] = { "return true", 200, "^OK$", NONE },
-  status = { "return 409", 409, ".", NONE },
-  status_real = { "return 200.0", 200, "^OK$", NONE },
+  conflict = { "return 409", 409, ".", NONE },
+  real_status = { "return 200.0", 200, "^OK$", NONE },
   phrase = { "return 409, 'Slot taken'", 409, "^Slot taken$", NONE },
   payload = { "return 200, 'OK', { a = 1 }", 200, "^OK$", { a = 1 } },
   no_phrase = { "return 200, nil, 'x'", 200, "^OK$", "x" },
@@ -48,7 +48,8 @@ local RETURNS = {
   writes = { "\n io.open('/tmp/kaalua-e2e', 'w')", 500, 'writes%.lua:2: .*needs "write"', NONE },
   shell = { "os.execute 'true'", 500, 'needs "exec"', NONE },
   loads = { "return 200, 'OK', load 'return 1+1' ()", 200, "^OK$", 2 },
-  loads_binary = { "return 200, tostring(load(string.dump(function() end)))", 200, "^nil$", NONE },
+  loads_binary = { "return 200, tostring(load '\\27Lua')", 200, "^nil$", NONE },
+  dumps = { "return string.dump(print)", 500, "string.dump", NONE },
   reads = { "return 200, io.open('/proc/self/comm'):read()", 200, "^kaalua%-worker", NONE },
 }
 

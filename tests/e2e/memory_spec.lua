@@ -33,7 +33,7 @@ describe("the host", function()
     assert.are.equal(COMMANDS, #platform.results)
     world.loop.await("the last worker to stop", function() return #agent:workers() == 0 end, 80)
     local resident_kb = world.process.status(agent.process.pid, "VmRSS")
-    print(("# the host's resident memory: %d kB"):format(resident_kb))
+    print(("# measured: resident memory of the host: %d kB"):format(resident_kb))
     if not world.Agent.is_sanitized() then
       assert.is_true(resident_kb <= LIMIT_KB, ("%d kB"):format(resident_kb))
     end

@@ -62,14 +62,15 @@ describe("what a handler starts", function()
     local agent, platform = world.connected {
       handlers = {
         leaves = executes(60, escape_script(30) .. "; sleep " .. unique(35)),
-        sleeps = "return function() kaa.sleep(30) end",
+        sleeps = "return function() print 'begun' kaa.sleep(30) end",
       },
     }
     platform:command("leaves", 1)
     platform:command("sleeps", 1)
+    agent:await_log "sleeps%s+begun"
     world.loop.await("all sleepers", function() return living(30, 35) >= 6 end)
     local below = agent:descendants()
-    assert.is_true(#below >= 8)
+    assert.is_true(#below >= 8, "leaders, workers and sleepers")
     agent.process:kill "sigkill"
     agent.process:await_end()
     agent.expects_failure = true
@@ -89,7 +90,7 @@ describe("what a handler starts", function()
       env = { KAALUA_E2E_SECRET = "do not tell" },
       handlers = {
         looks = executes(20, "ls /proc/$$/fd; env"),
-        sleeps = "return function() kaa.sleep(20) end",
+        sleeps = "return function() print 'begun' kaa.sleep(3) end",
       },
     }
     local seen = platform:call("looks", 1).payload
@@ -99,6 +100,7 @@ describe("what a handler starts", function()
     end
     assert.is_nil(environment:find("do not tell", 1, true))
     platform:command("sleeps", 1)
+    agent:await_log "sleeps%s+begun"
     local pid = agent:await_worker()
     for name in uv.fs_scandir_next, uv.fs_scandir(("/proc/%d/fd"):format(pid)) do
       assert.is_true(tonumber(name) <= 4, "descriptor " .. name .. " of a worker")

@@ -41,10 +41,10 @@ describe("a handler's file", function()
 
   it("that is changed while a command runs leaves that command its version", function()
     local agent, platform = world.connected {
-      handlers = { hello = "return function() kaa.sleep(3) return 200, 'OK', 'one' end" },
+      handlers = { hello = "return function() print 'begun' kaa.sleep(3) return 200, 'OK', 'one' end" },
     }
     platform:command("hello", 1)
-    agent:await_worker()
+    agent:await_log "hello%s+begun"
     agent:save("hello", answers "two")
     assert.are.equal("one", platform:await_result("hello", 1, 10).payload)
     await_answer(platform, "hello", 200, "two")

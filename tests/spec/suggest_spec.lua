@@ -9,6 +9,7 @@ describe("kaa.suggest", function()
       { "param", "params" }, { "parmas", "params" }, { "timeout", "timeout_s" },
       { "memory", "memory_mib" }, { "memory_mb", "memory_mib" }, { "rnu", "run" }, { "Run", "run" },
       { "TIMEOUT_S", "timeout_s" }, { "nees", "needs" }, { "run", "run" },
+      { "timeout_seconds", "timeout_s" },
     }
     for _, case in ipairs(cases) do
       assert.equal(case[2], suggest.nearest(case[1], NAMES), case[1])

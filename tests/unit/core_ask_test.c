@@ -187,6 +187,28 @@ static void a_new_type_is_asked_for_at_once(void **unused)
   fixture_close(&f);
 }
 
+static void a_new_type_that_goes_is_asked_for_no_more(void **unused)
+{
+  (void)unused;
+  struct fixture f;
+  open_many(&f, 600, 0, &(struct core_options){0});
+  fixture_connect(&f);
+  core_set_types(f.core, (const char *const[]){"new"}, 1);
+  fixture_turn(&f);
+  assert_int_equal(f.sent_count, 500);
+  core_set_types(f.core, NULL, 0);
+  fixture_pass(&f, 5000);
+  assert_int_equal(f.sent_count, 500);
+  core_set_types(f.core, (const char *const[]){"other"}, 1);
+  fixture_turn(&f);
+  fixture_disconnect(&f); /* the next connection asks for it from the first endpoint on */
+  fixture_forget(&f);
+  fixture_connect(&f);
+  fixture_pass(&f, 20000);
+  assert_int_equal(f.sent_count, 600);
+  fixture_close(&f);
+}
+
 static void types_may_change_in_the_middle_of_a_round(void **unused)
 {
   (void)unused;
@@ -330,6 +352,7 @@ int main(void)
       cmocka_unit_test(all_is_asked_for_again_at_the_interval),
       cmocka_unit_test(a_long_round_ends_before_the_next_begins),
       cmocka_unit_test(a_new_type_is_asked_for_at_once),
+      cmocka_unit_test(a_new_type_that_goes_is_asked_for_no_more),
       cmocka_unit_test(types_may_change_in_the_middle_of_a_round),
       cmocka_unit_test(a_type_that_goes_in_the_middle_of_a_round_is_skipped),
       cmocka_unit_test(an_endpoint_whose_requests_fail_is_asked_again),

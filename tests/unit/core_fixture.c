@@ -34,6 +34,8 @@ static void on_run(void *context, struct command *command)
   assert_non_null(command->element);
   f->running[f->running_count++] = command;
   f->runs++;
+  if (f->ran)
+    f->ran(f->user, command);
 }
 
 static int on_send(void *context, enum core_message kind, const char *endpoint, const char *type,

@@ -47,6 +47,9 @@ struct fixture {
   size_t queued_calls;
   bool greedy;         /* the port queued hands out everything */
 
+  void (*ran)(void *user, struct command *command); /* or NULL: called for each run */
+  void *user;
+
   struct told *told;
   size_t told_count;
 

@@ -24,10 +24,10 @@ static const char *const state_names[] = {"received", "queued", "running", "stor
                                           "sent", "without a connection", "backing off",
                                           "settling", "confirmed", "refused"};
 
-/* The command in question runs on endpoint E1, type "a", id 7. */
+/* Of endpoint E1 and type "a", with id 7; NULL where a worker never had it. */
 static struct command *command_of(struct fixture *f)
 {
-  return f->running_count ? f->running[0] : NULL;
+  return f->running[0];
 }
 
 static void bring_to(struct fixture *f, enum state state)
@@ -41,9 +41,7 @@ static void bring_to(struct fixture *f, enum state state)
   if (state == RUNNING)
     return;
   f->slow = state == STORING;
-  struct command *command = f->running[0];
-  fixture_finish(f);
-  f->running[0] = command; /* late events name it still */
+  fixture_finish(f); /* fixture.running[0] is left behind: late events name it */
   if (state == STORING || state == SENT)
     return;
   if (state == RESTING) {
@@ -77,11 +75,11 @@ static void happen(struct fixture *f, enum event event)
   case HANDED_OUT: core_hand_out(f->core, "a", 1); break;
   case STORED: fixture_store(f); break;
   case FINISHED:
-    if (f->running_count)
+    if (command)
       core_finish(f->core, command, &result);
     break;
   case PUT_BACK:
-    if (f->running_count)
+    if (command)
       core_put_back(f->core, command);
     break;
   case ANSWERED: {
@@ -113,7 +111,7 @@ struct outcome {
 };
 
 static const struct outcome expected[STATES][EVENTS] = {
-    /* REPEATED, CHANGED, HANDED_OUT, STORED, FINISHED, PUT_BACK, ANSWERED, PUBLISHED, DISCONNECTED */
+    /* in the order of enum event */
     [RECEIVED] = {{'q', 0, 0}, {'q', 0, 0}, {'q', 0, 0}, {'q', 0, 0}, {'q', 0, 0}, {'q', 0, 0},
                   {'q', 0, 0}, {'q', 0, 0}, {'q', 0, 0}},
     [QUEUED] = {{'q', 0, 0}, {'q', 0, 0}, {'R', 1, 0}, {'q', 0, 0}, {'q', 0, 0}, {'q', 0, 0},
@@ -157,12 +155,6 @@ static void every_state_meets_every_event(void **unused)
       struct fixture f;
       fixture_open(&f, &(struct core_options){.seed = 1});
       bring_to(&f, state);
-      if (state > STORING)
-        f.running_count = 1; /* see bring_to(): a late event names the old command */
-      if (state >= SETTLING)
-        f.running_count = 0;
-      if (state == STORING)
-        f.running_count = 1;
       happen(&f, event);
       char got = state_letter(&f);
       size_t sent = fixture_count(&f, CORE_RESULT);
@@ -303,6 +295,43 @@ static void putting_back_keeps_the_old_place(void **unused)
   fixture_close(&f);
 }
 
+static void putting_back_withdraws_room_ahead(void **unused)
+{
+  (void)unused;
+  struct fixture f;
+  fixture_open(&f, &(struct core_options){0});
+  core_hand_out_ahead(f.core, "a", 3);
+  fixture_push(&f, "E1", "a", "[{\"id\":1}]");
+  core_put_back(f.core, f.running[0]);
+  f.running_count = 0;
+  core_hand_out(f.core, "a", 1);
+  fixture_turn(&f);
+  fixture_push(&f, "E1", "a", "[{\"id\":2}]");
+  assert_int_equal(f.running_count, 1);
+  assert_int_equal(fixture_counts(&f).queued, 1);
+  core_hand_out_ahead(f.core, "never-seen", 3);
+  fixture_close(&f);
+}
+
+static void what_does_not_run_cannot_end(void **unused)
+{
+  (void)unused;
+  struct fixture f;
+  fixture_open(&f, &(struct core_options){0});
+  f.greedy = true;
+  fixture_push(&f, "E1", "a", SAME);
+  struct command *command = f.running[0];
+  fixture_finish(&f);
+  struct command_result again = {.status = 500, .reason = memory_text("twice")};
+  core_finish(f.core, command, &again);
+  assert_null(again.reason);
+  core_put_back(f.core, command);
+  fixture_turn(&f);
+  assert_int_equal(fixture_counts(&f).done, 1);
+  assert_int_equal(fixture_counts(&f).answered, 1);
+  fixture_close(&f);
+}
+
 static void putting_back_and_handing_out_in_one_turn_is_in_order(void **unused)
 {
   (void)unused;
@@ -397,7 +426,8 @@ static void a_bad_element_does_not_block_its_array(void **unused)
   struct fixture f;
   fixture_open(&f, &(struct core_options){0});
   f.greedy = true;
-  fixture_push(&f, "E1", "a", "[{\"id\":1},{\"id\":2,\"payload\":{\"k\":1,\"k\":2}},17,{\"id\":3}]");
+  fixture_push(&f, "E1", "a",
+               "[{\"id\":1},{\"id\":2,\"payload\":{\"k\":1,\"k\":2}},17,{\"id\":3}]");
   assert_int_equal(f.runs, 2);
   assert_int_equal(fixture_counts(&f).malformed, 1);
   assert_int_equal(fixture_counts(&f).done, 1);
@@ -465,7 +495,8 @@ static void it_is_destroyed_in_the_middle_of_everything(void **unused)
   fixture_turn(&f);
   fixture_finish(&f);
   fixture_answer(&f, fixture_last(&f, CORE_RESULT), 0);
-  fixture_push(&f, "E1", "b", "[{\"id\":1},{\"id\":2},{\"id\":3},{\"id\":4},{\"id\":5},{\"id\":6}]");
+  fixture_push(&f, "E1", "b",
+               "[{\"id\":1},{\"id\":2},{\"id\":3},{\"id\":4},{\"id\":5},{\"id\":6}]");
   core_hand_out(f.core, "b", 3);
   fixture_turn(&f);
   fixture_finish(&f);
@@ -489,6 +520,8 @@ int main(void)
       cmocka_unit_test(room_ahead_accepts_and_runs_in_one_batch),
       cmocka_unit_test(room_ahead_is_not_used_up_by_a_repeat),
       cmocka_unit_test(putting_back_keeps_the_old_place),
+      cmocka_unit_test(putting_back_withdraws_room_ahead),
+      cmocka_unit_test(what_does_not_run_cannot_end),
       cmocka_unit_test(putting_back_and_handing_out_in_one_turn_is_in_order),
       cmocka_unit_test(commands_with_one_id_differ_by_endpoint_and_type),
       cmocka_unit_test(a_type_without_a_handler_is_queued_too),

@@ -168,6 +168,41 @@ static void an_answer_that_is_not_answered_is_forgotten(void **unused)
   fixture_close(&f);
 }
 
+static void the_limit_on_resending_is_bounded(void **unused)
+{
+  (void)unused;
+  struct fixture f;
+  fixture_open(&f, &(struct core_options){.max_queued = 2000});
+  f.greedy = true;
+  f.answers = true;
+  struct buffer text = {0};
+  for (int i = 0; i < 1001; i++)
+    buffer_format(&text, "%s{\"id\":%d}", i ? "," : "[", i);
+  buffer_append_text(&text, "]");
+  fixture_push(&f, "E1", "a", buffer_text(&text));
+  while (f.running_count)
+    fixture_finish(&f);
+  fixture_push(&f, "E1", "a", buffer_text(&text)); /* one more than are remembered */
+  fixture_forget(&f);
+  fixture_push(&f, "E1", "a", "[{\"id\":5}]");
+  assert_int_equal(fixture_count(&f, CORE_RESULT), 0);
+  fixture_push(&f, "E1", "a", "[{\"id\":0}]"); /* the oldest was forgotten */
+  assert_int_equal(fixture_count(&f, CORE_RESULT), 1);
+  buffer_clear(&text);
+  fixture_close(&f);
+}
+
+static void an_age_is_not_told_where_the_clock_went_back(void **unused)
+{
+  (void)unused;
+  struct fixture f;
+  open_confirmed(&f, &(struct core_options){0});
+  core_commands(f.core, "E1", "a", 0, SAME, strlen(SAME), 0, f.now_ms);
+  fixture_turn(&f);
+  assert_non_null(strstr(f.told[0].detail, "the clock went back"));
+  fixture_close(&f);
+}
+
 static void a_repeat_without_a_connection_is_not_answered(void **unused)
 {
   (void)unused;
@@ -185,9 +220,11 @@ static void a_repeat_of_what_is_alive_is_ignored_whatever_its_payload(void **unu
   (void)unused;
   struct fixture f;
   fixture_open(&f, &(struct core_options){0});
-  fixture_push(&f, "E1", "a", "[{\"id\":7,\"payload\":{\"a\":1,\"b\":2}},{\"id\":7},{\"id\":7,\"payload\":[}]");
+  fixture_push(&f, "E1", "a",
+               "[{\"id\":7,\"payload\":{\"a\":1,\"b\":2}},{\"id\":7},{\"id\":7,\"payload\":[}]");
   assert_int_equal(fixture_counts(&f).malformed, 1); /* not one array */
-  fixture_push(&f, "E1", "a", "[{\"id\":7},{\"id\":7,\"payload\":1},{\"id\":7,\"payload\":{\"k\":1,\"k\":1}}]");
+  fixture_push(&f, "E1", "a",
+               "[{\"id\":7},{\"id\":7,\"payload\":1},{\"id\":7,\"payload\":{\"k\":1,\"k\":1}}]");
   assert_int_equal(fixture_counts(&f).queued, 1);
   assert_int_equal(fixture_counts(&f).repeats, 2);
   fixture_close(&f);
@@ -362,6 +399,8 @@ int main(void)
       cmocka_unit_test(a_late_answer_to_an_old_life_does_not_confirm_the_new_one),
       cmocka_unit_test(answers_are_resent_at_most_once_in_5_s_doubling),
       cmocka_unit_test(an_answer_that_is_not_answered_is_forgotten),
+      cmocka_unit_test(the_limit_on_resending_is_bounded),
+      cmocka_unit_test(an_age_is_not_told_where_the_clock_went_back),
       cmocka_unit_test(a_repeat_without_a_connection_is_not_answered),
       cmocka_unit_test(a_repeat_of_what_is_alive_is_ignored_whatever_its_payload),
       cmocka_unit_test(a_repeat_brings_the_resend_forward_once_in_5_s_doubling),

@@ -338,6 +338,7 @@ static void a_new_connection_sends_everything_at_once(void **unused)
   fixture_answer(&f, sent, 503);
   fixture_pass(&f, 6000); /* back-off began anew */
   assert_int_equal(fixture_count(&f, CORE_RESULT), 2);
+  assert_int_equal(results_in(fixture_last(&f, CORE_RESULT)), 3);
   fixture_close(&f);
 }
 

@@ -656,6 +656,7 @@ static void it_stops_in_every_state(void **state)
   mqtt_stop(scene.mqtt, 400);
   assert_in_range(clock_monotonic_ms() - before_ms, 250, 800);
   close(scene.wake_fd);
+  free(scene.thread);
   kill(broker->pid, SIGCONT);
   broker_destroy(broker);
   mqtt_stop(NULL, 0);

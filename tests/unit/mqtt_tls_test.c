@@ -81,8 +81,8 @@ static void a_broker_is_verified_by_name_and_by_address(void **state)
   expect(broker, &(struct mqtt_options){.host = "127.0.0.1", .ca_file = files->other_ca},
          "certificate of 127.0.0.1 is not trusted: ");
   expect(broker, &(struct mqtt_options){.host = "127.0.0.1"},
-         "certificate of 127.0.0.1 is not trusted: unable to get local issuer certificate "
-         "(depth 0, CN=localhost)");
+         "certificate of 127.0.0.1 is not trusted: self-signed certificate in certificate chain "
+         "(depth 1, CN=authority ca)");
   broker_destroy(broker);
 }
 
@@ -116,8 +116,8 @@ static void a_client_certificate_is_shown_where_it_is_wanted(void **state)
       .ca_file = files->ca, .cert_file = files->stranger, .key_file = files->stranger_key};
   expect(broker, &known, NULL);
   expect(broker, &(struct mqtt_options){.ca_file = files->ca},
-         "the broker wants a client certificate");
-  expect(broker, &unknown, "client certificate");
+         "a client certificate");
+  expect(broker, &unknown, "the client certificate");
   broker_destroy(broker);
   broker = tls_broker(files, "localhost", "require_certificate true\ntls_version tlsv1.2\n");
   expect(broker, &known, NULL);
@@ -135,7 +135,7 @@ static void tls_and_plain_do_not_meet(void **state)
   struct broker *broker = tls_broker(files, "localhost", "");
   struct scene scene = {0};
   scene_start(&scene, &(struct mqtt_options){.port = broker->port, .attempt_ms = 1000});
-  scene_await_text(&scene, MQTT_FAILED, "TLS (mqtts://)", 5000);
+  scene_await_text(&scene, MQTT_FAILED, "it may expect TLS: mqtts://", 5000);
   scene_stop(&scene);
   broker_destroy(broker);
 }
@@ -282,7 +282,7 @@ static void messages_that_come_in_one_record_are_all_given_out(void **state)
   scene_await_connected(&b, 5000);
   static char payload[20000];
   uint32_t sent = 0, landed = 0, got = 0;
-  while (landed < 5000 || got < 5000) {
+  for (;;) {
     size_t size = sent % 100 ? 10 + sent % 200 : sizeof payload;
     int rc = sent < 5000 ? mqtt_publish(a.mqtt, "to/b", payload, size, sent) : -1;
     sent += rc == 0;
@@ -298,6 +298,8 @@ static void messages_that_come_in_one_record_are_all_given_out(void **state)
       landed += event.kind == MQTT_PUBLISHED;
     struct pollfd polled[] = {{.fd = a.wake_fd, .events = POLLIN},
                               {.fd = b.wake_fd, .events = POLLIN}};
+    if (landed == 5000 && got == 5000)
+      break;
     eventfd_t count;
     assert_true(poll(polled, 2, 10000) > 0);
     if (polled[0].revents)

@@ -24,8 +24,13 @@ static const char *program;
 
 int peer_find_program(int argc, char **argv)
 {
-  program = argc > 1 ? argv[1] : getenv("KAALUA_WORKER");
-  if (!program || access(program, X_OK)) {
+  static char beside[4096];
+  ssize_t size = readlink("/proc/self/exe", beside, sizeof beside - 32);
+  while (size > 0 && beside[size - 1] != '/')
+    size--;
+  strcpy(beside + (size > 0 ? size : 0), "../kaalua-worker");
+  program = argc > 1 ? argv[1] : getenv("KAALUA_WORKER") ? getenv("KAALUA_WORKER") : beside;
+  if (access(program, X_OK)) {
     fputs("usage: worker_test path/to/kaalua-worker\n", stderr);
     return 2;
   }
@@ -91,9 +96,9 @@ void peer_start(struct peer *peer)
 void peer_start_program(struct peer *peer, const char *const *given)
 {
   int lifeline[2], output[2];
-  char *argv[16] = {(char *)program, "exec"};
+  char *argv[16] = {(char *)program};
   for (int i = 0; given[i]; i++)
-    argv[i + 2] = (char *)given[i];
+    argv[i + 1] = (char *)given[i];
   *peer = (struct peer){.frames = -1};
   make_pair(lifeline);
   assert_int_equal(pipe2(output, O_CLOEXEC), 0);
@@ -299,6 +304,59 @@ void finished_clear(struct finished *finished)
   free(finished->payload);
   free(finished->trace);
   *finished = (struct finished){0};
+}
+
+void peer_load(struct peer *peer, const char *source, const char *options)
+{
+  peer_start(peer);
+  peer_send_version(peer, "handler", "park.lua", source, options);
+  json_t *loaded = peer_expect_loaded(peer);
+  json_t *faults = json_object_get(loaded, "faults");
+  if (json_array_size(faults) || !json_object_get(loaded, "contract")) {
+    char *text = json_dumps(loaded, 0);
+    fail_msg("not loaded: %s", text);
+  }
+  json_decref(loaded);
+}
+
+struct finished peer_run(struct peer *peer, const char *payload)
+{
+  struct buffer element = {0};
+  buffer_format(&element, payload ? "{\"id\":7,\"payload\":%s}" : "{\"id\":7}", payload);
+  peer_send_command(peer, 7, buffer_text(&element));
+  buffer_clear(&element);
+  return peer_expect_finished(peer);
+}
+
+void peer_expect_result(const char *source, const char *options, const char *payload,
+                        int64_t status, const char *reason, const char *answer)
+{
+  struct peer peer;
+  peer_load(&peer, source, options);
+  struct finished finished = peer_run(&peer, payload);
+  assert_string_equal(finished.reason, reason);
+  assert_int_equal(finished.status, status);
+  assert_int_equal(finished.job, 7);
+  if (answer)
+    assert_string_equal(finished.payload ? finished.payload : "(none)", answer);
+  else
+    assert_null(finished.payload);
+  finished_clear(&finished);
+  peer_stop(&peer);
+}
+
+void peer_expect_fault(const char *source, const char *options, int line, const char *message)
+{
+  struct peer peer;
+  peer_start(&peer);
+  peer_send_version(&peer, "handler", "park.lua", source, options);
+  json_t *loaded = peer_expect_loaded(&peer);
+  json_t *fault = json_array_get(json_object_get(loaded, "faults"), 0);
+  assert_int_equal(json_array_size(json_object_get(loaded, "faults")), 1);
+  assert_string_equal(json_string_value(json_object_get(fault, "message")), message);
+  assert_int_equal(json_integer_value(json_object_get(fault, "line")), line);
+  json_decref(loaded);
+  peer_stop(&peer);
 }
 
 void peer_ask(struct peer *peer)

@@ -35,13 +35,15 @@ struct finished {
   bool is_spent;
 };
 
-/* Sets the program to test, from argv[1] or KAALUA_WORKER. Returns 0, or 2. */
+/* Sets the program to test: argv[1], KAALUA_WORKER, or the one that lies a folder
+ * above the test's own. Returns 0, or 2. */
 int peer_find_program(int argc, char **argv);
 
 /* Starts `kaalua-worker lua`, with a stdin of /dev/null. */
 void peer_start(struct peer *peer);
 
-/* Starts `kaalua-worker exec argv…`, its standard output a pipe. */
+/* Starts `kaalua-worker argv…`, "exec" or "detach" and a program, its standard
+ * output a pipe. */
 void peer_start_program(struct peer *peer, const char *const *argv);
 
 /* Closes the lifeline and expects everything to end. */
@@ -68,6 +70,20 @@ json_t *peer_expect_loaded(struct peer *peer);
 
 struct finished peer_expect_finished(struct peer *peer);
 void finished_clear(struct finished *finished);
+
+/* Starts a worker and loads park.lua, which must have no fault. */
+void peer_load(struct peer *peer, const char *source, const char *options);
+
+/* Sends a command with this payload (NULL: none) and expects its result. */
+struct finished peer_run(struct peer *peer, const char *payload);
+
+/* Loads park.lua, runs it once, and compares status, reason and payload (NULL:
+ * none); the worker is stopped. */
+void peer_expect_result(const char *source, const char *options, const char *payload,
+                        int64_t status, const char *reason, const char *answer);
+
+/* Loads park.lua and expects one fault: its line and its message. */
+void peer_expect_fault(const char *source, const char *options, int line, const char *message);
 
 /* Asks the working process to stop. */
 void peer_ask(struct peer *peer);

@@ -57,17 +57,19 @@ end
 local function telemetry_fault(given)
   local right_call = "; write: kaa.telemetry { temperature = 21.5 }"
   if type(given) ~= "table" then
-    return ("takes a sample, a table of names and values, got a %s%s"):format(type(given), right_call)
+    return (" takes a sample, a table of names and values, got a %s%s")
+      :format(type(given), right_call)
   end
   local json, message = jsontext.encode(given, "sample")
   if not json then
-    return message
+    return ": " .. message
   elseif next(given) == nil then
-    return "the sample is empty" .. right_call
+    return ": the sample is empty" .. right_call
   end
   for index, sample in ipairs(values.is_array(given) and given or {}) do
     if not values.is_object(sample) then
-      return ("element %d is %s, not a sample%s"):format(index, text.show(sample), right_call)
+      local kind = type(sample) == "table" and "list" or type(sample)
+      return (": element %d is a %s, not a sample%s"):format(index, kind, right_call)
     end
   end
   return nil
@@ -78,7 +80,7 @@ local function make_telemetry(device)
     environment.demand(device:needs(), nil, "kaa.telemetry", 2)
     local message = telemetry_fault(given)
     if message then
-      error("kaa.telemetry: " .. message, 2)
+      error("kaa.telemetry" .. message, 2)
     end
     local sent = jsontext.decode((jsontext.encode(given)))
     for _, sample in ipairs(values.is_array(sent) and sent or { sent }) do

@@ -5,13 +5,22 @@ local text = require "kaa.text"
 
 local environment = {}
 
-local FREE = { "_VERSION", "assert", "error", "getmetatable", "ipairs", "next", "pairs", "pcall",
-  "rawequal", "rawget", "rawlen", "rawset", "select", "setmetatable", "tonumber", "tostring", "type",
-  "warn", "xpcall" }
+local FREE = { "_VERSION", "error", "getmetatable", "ipairs", "next", "pairs", "pcall",
+  "rawequal", "rawget", "rawlen", "rawset", "select", "setmetatable", "tonumber", "tostring",
+  "type", "warn", "xpcall" }
 local LIBRARIES = { "coroutine", "math", "string", "table", "utf8" }
 local FREE_OS = { "clock", "date", "difftime", "getenv", "time" }
 
 local EACCES = 13
+
+--- Lua's own assert: in specs the global one is Busted's.
+local function plain_assert(...)
+  local value, message = ...
+  if value then
+    return ...
+  end
+  error(select("#", ...) > 1 and message or "assertion failed!", 0)
+end
 
 local function copied(source, names)
   local copy = {}
@@ -36,10 +45,24 @@ function environment.demand(granted, capability, call, level)
   end
 end
 
---- nil, message, errno where the path is in none of the granted directories.
+--- The path with all links followed; nil where its directory is not there.
+local function resolved(path)
+  local pipe = io.popen(("readlink -f -- '%s'"):format(path:gsub("'", "'\\''")))
+  local line = pipe:read "l"
+  pipe:close()
+  return line ~= "" and line or nil
+end
+
+--- Says that the path is in none of the granted directories, or nil. What is not
+--- there is left to the call itself.
 local function refusal(granted, path)
-  for _, directory in ipairs(type(granted) == "table" and granted or { "" }) do
-    if path == directory or path:sub(1, #directory + 1) == directory .. "/" or directory == "" then
+  local real = granted ~= true and resolved(path)
+  if not real then
+    return nil
+  end
+  for _, directory in ipairs(granted) do
+    local prefix = resolved(directory) or directory
+    if real == prefix or prefix == "/" or real:sub(1, #prefix + 1) == prefix .. "/" then
       return nil
     end
   end
@@ -107,8 +130,11 @@ local function make_require(globals, options)
       end
       local source = file:read "a"
       file:close()
-      local value = assert(load(source, "@" .. chunk, "t", globals))(name)
-      loaded[name] = value or true
+      local load_library, message = load(source, "@" .. chunk, "t", globals)
+      if not load_library then
+        error(message, 0)
+      end
+      loaded[name] = load_library(name) or true
     end
     return loaded[name]
   end
@@ -128,6 +154,7 @@ function environment.create(options)
   for _, name in ipairs(LIBRARIES) do
     globals[name] = copied(_G[name])
   end
+  globals.assert = plain_assert
   globals.string.dump = nil
   function globals.load(chunk, name, _, ...)
     local environment_of_chunk = select("#", ...) > 0 and (...) or globals

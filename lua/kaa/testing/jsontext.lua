@@ -74,8 +74,7 @@ local function write_table(value, path)
   if #path > jsontext.MAX_DEPTH then
     fault(path, ("nested deeper than %d (is it inside itself?)"):format(jsontext.MAX_DEPTH))
   end
-  local is_marked = getmetatable(value) == values.array_metatable
-  if values.is_array(value) and not (is_marked and next(value) and not values.is_sequence(value)) then
+  if values.is_array(value) and values.is_sequence(value) then
     return write_array(value, path)
   elseif values.is_object(value) then
     return write_object(value, path)
@@ -167,7 +166,8 @@ local function read_number(json, at)
   local words = json:match("^-?%d+%.?%d*[eE]?[+-]?%d*", at) or bad(at, "no value of JSON")
   local whole, rest = words:match("^-?(%d+)(.*)$")
   local fraction, exponent = rest:match("^(%.?%d*)(.*)$")
-  if whole:find("^0%d") or fraction == "." or exponent ~= "" and not exponent:find("^[eE][+-]?%d+$") then
+  local is_whole = exponent == "" or exponent:find "^[eE][+-]?%d+$"
+  if whole:find "^0%d" or fraction == "." or not is_whole then
     bad(at, "bad number")
   end
   local number = rest == "" and math.tointeger(tonumber(words)) or rest ~= "" and tonumber(words)

@@ -12,22 +12,23 @@ local OPTIONS = { "stdin", "timeout_s", "cwd", "env", "max_output", "detach" }
 -- function of the handler's globals, and that by the handler.
 local AT_HANDLER = 4
 
+local RIGHT_CALL = 'kaa.exec { "/usr/bin/systemctl", "reboot" }'
+
 local function check_argv(argv)
   if type(argv) == "string" then
     error('kaa.exec takes a list, no shell command; write: kaa.exec { "/bin/sh", "-c", command }',
       AT_HANDLER)
   elseif type(argv) ~= "table" or #argv == 0 then
-    error('kaa.exec takes a list of texts; write: kaa.exec { "/usr/bin/systemctl", "reboot" }', AT_HANDLER)
+    error("kaa.exec takes a list of texts; write: " .. RIGHT_CALL, AT_HANDLER)
   end
   for index, argument in ipairs(argv) do
     if type(argument) ~= "string" then
-      error(("kaa.exec: argument %d is a %s; all are texts: tostring(…)"):format(index, type(argument)),
-        AT_HANDLER)
+      error(("kaa.exec: argument %d is a %s; all are texts: tostring(…)")
+        :format(index, type(argument)), AT_HANDLER)
     end
   end
   if not argv[1]:find "^/" then
-    error(('kaa.exec: "%s" is no absolute path; write: kaa.exec { "/usr/bin/systemctl", "reboot" }')
-      :format(argv[1]), AT_HANDLER)
+    error(('kaa.exec: "%s" is no absolute path; write: %s'):format(argv[1], RIGHT_CALL), AT_HANDLER)
   end
 end
 
@@ -66,8 +67,8 @@ local function outcome_of(device, argv, options)
     outcome = (exec or {})[command]
   end
   if type(outcome) ~= "table" then
-    error(("the spec does not say what %q gives; write: device(…, { exec = { [%q] = { code = 0 } } })")
-      :format(command, command), 0)
+    local write = ("device(…, { exec = { [%q] = { code = 0 } } })"):format(command)
+    error(("the spec does not say what %q gives; write: %s"):format(command, write), 0)
   end
   return outcome
 end
@@ -131,7 +132,8 @@ end
 function programs.execute(device)
   return function(command)
     local ending = run_shell(device, command, "os.execute")
-    return ending.code == 0 or nil, ending.signal and "signal" or "exit", ending.signal or ending.code
+    local how = ending.signal and "signal" or "exit"
+    return ending.code == 0 or nil, how, ending.signal or ending.code
   end
 end
 
@@ -141,7 +143,7 @@ end
 function programs.popen(device)
   return function(command)
     local ending = run_shell(device, command, "io.popen")
-    local file = assert(io.tmpfile())
+    local file = io.tmpfile()
     file:write(ending.stdout)
     file:seek "set"
     return file

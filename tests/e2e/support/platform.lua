@@ -29,6 +29,8 @@ local function on_request(self, token, kind, request_id, body)
   local reply = self.deliver[kind]
   if reply == nil then
     reply = "[]"
+  elseif type(reply) == "function" then
+    reply = reply(token)
   end
   if reply then
     self:publish(("%s/cex/%s/command/%s/%d/status"):format(PREFIX, token, kind, request_id), reply)
@@ -72,7 +74,8 @@ function platform.start(port, options)
     requests = {}, -- {token, type, request_id, body}
     telemetry = {}, -- {token, body, samples}
     unexpected = {}, -- what no agent should send, each in words
-    deliver = {}, -- type → the reply to its command requests (default "[]"); false: none
+    deliver = {}, -- type → the reply to its command requests (default "[]"), or a
+    -- function that gives it; false: none
     confirms = true,
     judge = nil, -- fun(elements): an HTTP-like status to refuse a result message with
   }, platform)

@@ -1,0 +1,91 @@
+#include "core/left.h"
+
+#include "base/memory.h"
+#include "core/state.h"
+
+#include <stdlib.h>
+
+struct left {
+  TAILQ_ENTRY(left) place;
+  struct ask_pair pair;
+  bool is_due; /* its type had its pause: it goes with this burst */
+};
+
+void left_init(struct lefts *lefts)
+{
+  TAILQ_INIT(&lefts->list);
+}
+
+static void drop(struct lefts *lefts, struct left *left)
+{
+  TAILQ_REMOVE(&lefts->list, left, place);
+  lefts->count--;
+  free(left);
+}
+
+void left_clear(struct lefts *lefts)
+{
+  for (struct left *left; (left = TAILQ_FIRST(&lefts->list));)
+    drop(lefts, left);
+  lefts->has_more = false;
+  lefts->is_told = false;
+}
+
+void left_add(struct core *core, struct endpoint *endpoint, struct type *type)
+{
+  struct lefts *lefts = &core->asks.lefts;
+  struct left *left;
+  TAILQ_FOREACH_REVERSE(left, &lefts->list, left_list, place)
+    if (left->pair.endpoint == endpoint && left->pair.type == type)
+      return;
+  if (lefts->count >= LEFT_MAX) {
+    lefts->has_more = true;
+    return;
+  }
+  left = memory_zeroed(1, sizeof *left);
+  left->pair = (struct ask_pair){endpoint, type};
+  TAILQ_INSERT_TAIL(&lefts->list, left, place);
+  lefts->count++;
+}
+
+/* All pairs of a type that were left so far go in one burst; those that are left
+ * again while it lasts wait for the next, a second later. */
+static struct left *next(struct core *core)
+{
+  struct left *left, *other;
+  TAILQ_FOREACH(left, &core->asks.lefts.list, place) {
+    if (left->is_due)
+      return left;
+    struct type *type = left->pair.type;
+    if (core->now_ms - type->ask.left_asked_ms < LEFT_GAP_MS)
+      continue;
+    type->ask.left_asked_ms = core->now_ms;
+    TAILQ_FOREACH(other, &core->asks.lefts.list, place)
+      if (other->pair.type == type)
+        other->is_due = true;
+    return left;
+  }
+  return NULL;
+}
+
+bool left_take(struct core *core, struct ask_pair *pair)
+{
+  struct left *left = next(core);
+  if (!left)
+    return false;
+  *pair = left->pair;
+  drop(&core->asks.lefts, left);
+  return true;
+}
+
+int64_t left_next_ms(const struct core *core)
+{
+  int64_t next_ms = INT64_MAX;
+  const struct left *left;
+  TAILQ_FOREACH(left, &core->asks.lefts.list, place) {
+    int64_t at_ms = left->pair.type->ask.left_asked_ms + LEFT_GAP_MS;
+    if (at_ms < next_ms)
+      next_ms = at_ms;
+  }
+  return next_ms;
+}

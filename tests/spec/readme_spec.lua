@@ -1,0 +1,112 @@
+local testing = require "kaa.testing"
+local values = require "kaa.values"
+
+local README = "lua/README.md"
+
+--- The fenced Lua blocks that begin with a file's name, by that name.
+local function examples()
+  local file = assert(io.open(README))
+  local text = file:read "a"
+  file:close()
+  local found, names = {}, {}
+  for block in text:gmatch "\n```lua\n(.-)\n```\n" do
+    local name = block:match "^%-%- (handlers/[%w_/-]+%.lua)"
+    assert(name, "a block does not begin with its file's name: " .. block:sub(1, 40))
+    assert(not found[name], name .. " is there twice")
+    found[name], names[#names + 1] = block .. "\n", name
+  end
+  return found, names
+end
+
+local function read_all(command)
+  local pipe = assert(io.popen(command .. " 2>&1"))
+  local output = pipe:read "a"
+  return output, pipe:close()
+end
+
+-- What the README says of its examples: payload → status, reason, payload.
+local ANSWERS = {
+  hello = { { { name = "you" }, 200, "OK", "hello you" }, { { 1 }, 500, true } },
+  pump = {
+    { 3, 200, "OK", { speed = 3 } }, { "fast", 400, "expected a speed, as in 3" },
+    { 11, 422, "Too fast", { highest = 10 } },
+  },
+  light = {
+    { { name = "none" }, 404, true },
+    { { nmae = "x", level = 300, name = "x" }, 400,
+      'level: expected integer from 0 to 255, got 300; nmae: unknown field, did you mean "name"?' },
+    { nil, 400, 'name: missing, expected string that matches "^[%w_-]+$"' },
+  },
+  measure = { { nil, 200, "OK" } },
+  blink = { { nil, 200, "OK", true } },
+  disk = { { nil, 200, "OK", { free_kb = 40 } } },
+  parse = {
+    { "[1]", 200, "OK", { value = { 1 }, list = {}, nothing = values.null } },
+    { "[", 422, true },
+  },
+}
+
+local OPTIONS = {
+  disk = { exec = { ["/usr/bin/df -k /"] = { stdout = "Filesystem\n/dev/sda1 100 60 40 60% /\n" } } },
+}
+
+describe("lua/README.md", function()
+  local directory, found, names
+
+  setup(function()
+    found, names = examples()
+    directory = os.tmpname()
+    os.remove(directory)
+    assert(os.execute(("mkdir -p '%s/handlers/spec'"):format(directory)))
+    for _, name in ipairs(names) do
+      local file = assert(io.open(directory .. "/" .. name, "w"))
+      file:write(found[name])
+      file:close()
+    end
+  end)
+
+  teardown(function()
+    os.execute(("rm -r '%s'"):format(directory))
+  end)
+
+  it("has examples whose contract holds, and that answer as it says", function()
+    local handlers = 0
+    for _, name in ipairs(names) do
+      local type = name:match "^handlers/([%w_-]+)%.lua$"
+      for index, case in ipairs(type and (ANSWERS[type] or { {} }) or {}) do
+        local device = testing.device(directory .. "/" .. name, OPTIONS[type])
+        local status, reason, payload = device:command(case[1])
+        local shown = ("%s, case %d: %s %s"):format(type, index, status, reason)
+        assert.is_table(ANSWERS[type], type .. " has no case here")
+        assert.equal(case[2], status, shown)
+        assert.is_true(case[3] == true or case[3] == reason, shown)
+        if case[4] ~= true then
+          assert.same(case[4], payload)
+        end
+      end
+      handlers = handlers + (type and 1 or 0)
+    end
+    assert.is_true(handlers >= 7)
+  end)
+
+  it("sends the samples that it shows", function()
+    local device = testing.device(directory .. "/handlers/measure.lua")
+    device:command()
+    assert.same({ { temperature = 21.5, door = "open" }, { fuelLevel = 1 }, { fuelLevel = 2 } }, device.samples)
+  end)
+
+  it("blinks as long as it says", function()
+    local device = testing.device(directory .. "/handlers/blink.lua")
+    local took_s = select(3, device:command()).took_s
+    assert.is_true(math.abs(took_s - 0.6) < 1e-6)
+    assert.same({ { level = "info", message = "blinked for\ttest-endpoint" } }, device.logged)
+  end)
+
+  it("has specs that pass, run as it says", function()
+    local root = assert(read_all "pwd"):match "^[^\n]+"
+    local output, passed = read_all(("cd '%s' && lua5.4 /usr/bin/busted --lpath='%s/lua/?.lua' handlers/spec")
+      :format(directory, root))
+    assert.is_true(passed, output)
+    assert.matches("2 successes / 0 failures / 0 errors", output, 1, true)
+  end)
+end)
