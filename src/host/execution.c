@@ -25,6 +25,7 @@ struct execution {
   struct loop_timer *timer;
   struct execution_caller caller;
   uint32_t call;
+  char *program;
   char *failure; /* to be answered in place of an ending */
   int64_t timeout_ms;
   size_t max_output;
@@ -128,6 +129,13 @@ static void answer(struct execution *execution, const char *failure, int code, i
   buffer_clear(&out);
 }
 
+static void answer_failure(struct execution *execution, const char *why)
+{
+  char *failure = memory_format("%s: %s", execution->program, why);
+  answer(execution, failure, -1, 0, false);
+  free(failure);
+}
+
 static void on_received(void *context, enum process_stream stream, const char *bytes, size_t size)
 {
   struct execution *execution = context;
@@ -148,7 +156,7 @@ static void on_ended(void *context, const struct worker_ending *ending)
   if (!ending)
     answer(execution, "", -1, SIGKILL, false);
   else if (ending->exec_errno)
-    answer(execution, strerror(ending->exec_errno), -1, 0, false);
+    answer_failure(execution, strerror(ending->exec_errno));
   else if (WIFSIGNALED(ending->wait_status))
     answer(execution, "", -1, WTERMSIG(ending->wait_status), execution->asked);
   else
@@ -159,7 +167,7 @@ static void on_time(void *context)
 {
   struct execution *execution = context;
   if (execution->failure) {
-    answer(execution, execution->failure, -1, 0, false);
+    answer_failure(execution, execution->failure);
   } else if (!execution->asked) {
     execution->asked = true;
     process_ask(execution->process); /* SIGTERM */
@@ -233,6 +241,7 @@ int execution_start(struct executions *list, const struct workplace *workplace,
   LIST_INSERT_HEAD(list, execution, link);
   execution->caller = *caller;
   execution->call = request.call;
+  execution->program = memory_text(request.argv[0]);
   execution->timeout_ms = request.timeout_ms;
   execution->max_output = request.max_output > 0 ? (size_t)request.max_output : 0;
   execution->detach = request.detach;
@@ -258,6 +267,7 @@ void executions_end(struct executions *list)
     loop_timer_destroy(execution->timer);
     buffer_clear(&execution->out.bytes);
     buffer_clear(&execution->err.bytes);
+    free(execution->program);
     free(execution->failure);
     free(execution);
   }

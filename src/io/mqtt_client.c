@@ -21,7 +21,7 @@ enum {
   MAX_BATCHES = 8, /* SUBSCRIBEs without SUBACK */
   SUBACK_MS = 5000,
   MISC_MS = 1000,
-  MAX_PASSWORD_BYTES = 65535,
+  MAX_PASSWORD_BYTES = 65535, /* MQTT 3.1.1, 3.1.3.5 */
 };
 
 struct batch {
@@ -128,7 +128,7 @@ static void on_log(struct mosquitto *library, void *context, int level, const ch
     tls_note(client->tls, line);
 }
 
-/* The password without its last newline; returns owned, or NULL with `error`. */
+/* Returns owned, or NULL with `error`. It stays in memory no longer than needed. */
 static char *read_password(const char *file, struct error *error)
 {
   FILE *stream = fopen(file, "re");
@@ -148,10 +148,11 @@ static char *read_password(const char *file, struct error *error)
     error_set(error, -EINVAL, "password_file %s holds no password", file);
     return NULL;
   }
-  if (size && password[size - 1] == '\n')
+  if (size && password[size - 1] == '\n') {
     password[--size] = '\0';
-  if (size && password[size - 1] == '\r')
-    password[--size] = '\0';
+    if (size && password[size - 1] == '\r')
+      password[--size] = '\0';
+  }
   return password;
 }
 
@@ -274,17 +275,9 @@ int mqtt_client_fd(const struct mqtt_client *client)
   return mosquitto_socket(client->library);
 }
 
-/* libmosquitto wants to write as long as CONNECT waits, also while the handshake
- * waits for the peer; poll() would return at once, again and again. */
-static bool wants_write(const struct mqtt_client *client)
-{
-  return mosquitto_want_write(client->library) &&
-         !tls_is_waiting_for_peer(mosquitto_ssl_get(client->library));
-}
-
 short mqtt_client_events(const struct mqtt_client *client, bool may_read)
 {
-  return (short)((may_read ? POLLIN : 0) | (wants_write(client) ? POLLOUT : 0));
+  return (short)((may_read ? POLLIN : 0) | (mosquitto_want_write(client->library) ? POLLOUT : 0));
 }
 
 int mqtt_client_timeout_ms(const struct mqtt_client *client, bool may_read, int64_t now_ms)
@@ -371,7 +364,7 @@ static int read_and_write(struct mqtt_client *client, short events, bool may_rea
   errno = 0;
   if (may_read && (events & (POLLIN | POLLHUP | POLLERR) || has_pending))
     rc = mosquitto_loop_read(client->library, 1);
-  if (!rc && mosquitto_socket(client->library) >= 0 && wants_write(client)) {
+  if (!rc && mosquitto_socket(client->library) >= 0 && mosquitto_want_write(client->library)) {
     errno = 0;
     rc = mosquitto_loop_write(client->library, 1);
   }

@@ -303,11 +303,6 @@ bool tls_has_finished(const struct tls *tls)
   return SSL_CTX_sess_connect_good(tls->context) > 0;
 }
 
-bool tls_is_waiting_for_peer(void *ssl)
-{
-  return ssl && SSL_in_init((SSL *)ssl) && SSL_want_read((SSL *)ssl);
-}
-
 bool tls_has_pending(void *ssl)
 {
   return ssl && SSL_pending((SSL *)ssl) > 0;

@@ -48,9 +48,8 @@ const char *tls_refusal(const struct tls *tls);
 bool tls_has_begun(const struct tls *tls);
 bool tls_has_finished(const struct tls *tls);
 
-/* About a connection's SSL object (SSL *): whether the handshake runs and waits for
- * the peer, whether decrypted bytes wait that poll() knows nothing of. False for NULL. */
-bool tls_is_waiting_for_peer(void *ssl);
+/* Whether decrypted bytes wait in a connection's SSL object (SSL *, or NULL), which
+ * poll() knows nothing of. */
 bool tls_has_pending(void *ssl);
 
 #endif

@@ -20,7 +20,8 @@ static int base_collectgarbage(lua_State *L)
 {
   const char *option = luaL_optstring(L, 1, "collect");
   if (strcmp(option, "count") && strcmp(option, "collect"))
-    return luaL_error(L, "collectgarbage(\"%s\") is not there, only \"count\" and \"collect\"", option);
+    return luaL_error(L, "collectgarbage(\"%s\") is not there, only \"count\" and \"collect\"",
+                      option);
   lua_settop(L, 0);
   lua_pushstring(L, option);
   return call_own(L);

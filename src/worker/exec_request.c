@@ -70,14 +70,15 @@ static void put_argv(lua_State *L, struct buffer *out)
 
 static void check_keys(lua_State *L)
 {
-  static const char *const names[] = {"stdin", "timeout_s", "cwd", "env", "max_output", "detach", NULL};
+  static const char *const names[] = {"stdin", "timeout_s",  "cwd",    "env",
+                                      "max_output", "detach", NULL};
   if (lua_isnoneornil(L, 2)) {
     lua_settop(L, 1);
     lua_newtable(L);
   }
   if (!lua_istable(L, 2))
-    luaL_error(L, "kaa.exec: the options are a table, got a %s; write: kaa.exec({ … }, { timeout_s = 5 })",
-               luaL_typename(L, 2));
+    luaL_error(L, "kaa.exec: the options are a table, got a %s; write: "
+                  "kaa.exec({ … }, { timeout_s = 5 })", luaL_typename(L, 2));
   for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1)) {
     bool known = false;
     const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : luaL_typename(L, -2);

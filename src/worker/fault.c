@@ -4,6 +4,7 @@
 #include "base/utf8.h"
 #include "worker/version.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { SOURCE_BYTES = 200, MESSAGE_BYTES = 2000 };
@@ -24,14 +25,15 @@ static void write_text(struct buffer *out, const char *text, size_t size, size_t
   buffer_clear(&clean);
 }
 
-void fault_write(struct buffer *out, const struct source_file *file, int line, const char *message)
+void fault_write(struct buffer *out, const struct source_file *file, int line, const char *message,
+                 bool is_secret)
 {
   buffer_append_text(out, "{\"file\":");
   write_text(out, file->chunk, strlen(file->chunk), MESSAGE_BYTES);
   buffer_format(out, ",\"line\":%d,\"message\":", line);
   write_text(out, message, strlen(message), MESSAGE_BYTES);
   const char *text;
-  size_t size = version_line(file, line, &text);
+  size_t size = is_secret ? 0 : version_line(file, line, &text);
   if (size) {
     buffer_append_text(out, ",\"source\":");
     write_text(out, text, size, SOURCE_BYTES);
@@ -44,5 +46,11 @@ void fault_write_error(struct buffer *out, const struct version *version, const 
   int line = 0;
   const char *rest = message;
   const struct source_file *file = version_place(version, message, &line, &rest);
-  fault_write(out, file ? file : &version->files[0], line, rest);
+  size_t size = strlen(rest);
+  const char *quote = version->is_config ? strstr(rest, " near '") : NULL;
+  if (quote)
+    size = (size_t)(quote - rest);
+  char text[MESSAGE_BYTES + 1];
+  snprintf(text, sizeof text, "%.*s", (int)size, rest);
+  fault_write(out, file ? file : &version->files[0], line, text, version->is_config);
 }

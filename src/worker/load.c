@@ -22,13 +22,13 @@ struct load {
 
 /* ---- inside the protected call; worker->answer grows to LOADED's JSON ---- */
 
-static void add_fault(struct load *load, int line, const char *message)
+static void add_fault(struct load *load, int line, const char *message, bool is_secret)
 {
   struct worker *worker = load->worker;
   if (load->is_faulty)
     buffer_append_char(&worker->answer, ',');
   load->is_faulty = true;
-  fault_write(&worker->answer, &worker->version.files[0], line, message);
+  fault_write(&worker->answer, &worker->version.files[0], line, message, is_secret);
 }
 
 static void set_option(lua_State *L, const struct version *version, const char *name)
@@ -60,8 +60,9 @@ static void write_faults(lua_State *L, struct load *load)
   for (lua_Integer i = 1; lua_rawgeti(L, -1, i) == LUA_TTABLE; i++) {
     lua_getfield(L, -1, "line");
     lua_getfield(L, -2, "message");
-    add_fault(load, (int)lua_tointeger(L, -2), luaL_checkstring(L, -1));
-    lua_pop(L, 3);
+    lua_getfield(L, -3, "secret");
+    add_fault(load, (int)lua_tointeger(L, -3), luaL_checkstring(L, -2), lua_toboolean(L, -1));
+    lua_pop(L, 4);
   }
   lua_pop(L, 1);
 }
@@ -94,7 +95,7 @@ static void accept(lua_State *L, struct load *load)
   state_keep(L, STATE_CONTRACT);
   require_push_ungranted(L);
   if (lua_isstring(L, -1)) {
-    add_fault(load, 0, lua_tostring(L, -1));
+    add_fault(load, 0, lua_tostring(L, -1), false);
     return;
   }
   lua_pop(L, 1);

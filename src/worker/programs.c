@@ -249,8 +249,8 @@ int programs_popen(lua_State *L)
   const char *command = luaL_checkstring(L, 1);
   const char *mode = luaL_optstring(L, 2, "r");
   if (!strcmp(mode, "w"))
-    return luaL_error(L, "io.popen only reads here; write: kaa.exec({ \"/bin/sh\", \"-c\", command }, "
-                         "{ stdin = text })");
+    return luaL_error(L, "io.popen only reads here; write: "
+                         "kaa.exec({ \"/bin/sh\", \"-c\", command }, { stdin = text })");
   luaL_argcheck(L, !strcmp(mode, "r"), 2, "invalid mode");
   struct outcome outcome;
   exec_request_build_shell(L, command, "io.popen");

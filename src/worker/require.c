@@ -178,8 +178,8 @@ void require_push_ungranted(lua_State *L)
     bool granted = capability_lists(L, name);
     lua_pop(L, 1);
     if (!granted) {
-      lua_pushfstring(L, "require \"%s\" needs \"native\": return { needs = { \"native\" }, run = … }",
-                      name);
+      lua_pushfstring(L, "require \"%s\" needs \"native\": "
+                         "return { needs = { \"native\" }, run = … }", name);
       lua_replace(L, loaded);
       lua_settop(L, loaded);
       return;

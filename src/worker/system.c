@@ -57,7 +57,8 @@ static int system_tmpname(lua_State *L)
 
 static int system_setlocale(lua_State *L)
 {
-  return luaL_error(L, "os.setlocale is not there: it would change how numbers are read and written");
+  return luaL_error(L, "os.setlocale is not there: "
+                       "it would change how numbers are read and written");
 }
 
 void system_push_library(lua_State *L)

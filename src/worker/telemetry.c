@@ -45,8 +45,8 @@ int telemetry_send(lua_State *L)
   struct worker *worker = worker_of(L);
   struct buffer *text = &worker->scratch;
   if (!lua_istable(L, 1))
-    return luaL_error(L, "kaa.telemetry takes a sample, a table of names and values, got a %s; " RIGHT_CALL,
-                      luaL_typename(L, 1));
+    return luaL_error(L, "kaa.telemetry takes a sample, a table of names and values, got a %s; "
+                         RIGHT_CALL, luaL_typename(L, 1));
   encode_samples(L, text);
   bool is_list = *text->data == '[';
   if (is_list)

@@ -8,23 +8,27 @@ local ECHO = "return function(c) return 200, 'OK', c.payload end"
 
 -- {source, pattern of the reason}: each has a limit of one second.
 local LOOPS = {
-  loop = { "return { timeout_s = 1, run = function()\n while true do end end }", " at loop%.lua:2$" },
+  loop = { "return { timeout_s = 1, run = function()\n while true do end end }",
+    " at loop%.lua:2$" },
   pcall_loop = {
-    "return { timeout_s = 1, run = function()\n while true do pcall(function()\n while true do end end)"
-      .. " end end }", " at pcall_loop%.lua:[23]$",
+    "return { timeout_s = 1, run = function()\n while true do pcall(function()"
+      .. "\n while true do end end) end end }", " at pcall_loop%.lua:[23]$",
   },
   handler_loop = {
-    "return { timeout_s = 1, run = function()\n xpcall(error, function() while true do end end) end }", "",
+    "return { timeout_s = 1, run = function()"
+      .. "\n xpcall(error, function() while true do end end) end }", "",
   },
   coroutine_loop = {
     "local made = coroutine.create(function()\n while true do end end)\n"
       .. "return { timeout_s = 1, run = function() coroutine.resume(made) end }", "",
   },
   find_loop = {
-    "return { timeout_s = 1, run = function()\n ('a'):rep(5000):find(('.-'):rep(8) .. 'b') end }", "",
+    "return { timeout_s = 1, run = function()"
+      .. "\n ('a'):rep(5000):find(('.-'):rep(8) .. 'b') end }", "",
   },
   repeat_loop = {
-    "return { timeout_s = 1, run = function()\n table.move({}, 1, math.maxinteger - 1, 2) end }", "",
+    "return { timeout_s = 1, run = function()"
+      .. "\n table.move({}, 1, math.maxinteger - 1, 2) end }", "",
   },
   close_loop = {
     "return { timeout_s = 1, run = function()\n local x <close> = setmetatable({}, { __close ="
@@ -40,8 +44,9 @@ local LOOPS = {
 -- {source, pattern of the reason}
 local EATERS = {
   strings = {
-    "return { memory_mib = 8, run = function()\n local t = {} while true do t[#t + 1] = ('x'):rep(1e5)"
-      .. " .. #t end end }", "^Out of memory %(limit 8 MiB%) at strings%.lua:2$",
+    "return { memory_mib = 8, run = function()\n local t = {} while true do"
+      .. " t[#t + 1] = ('x'):rep(1e5) .. #t end end }",
+    "^Out of memory %(limit 8 MiB%) at strings%.lua:2$",
   },
   one_string = {
     "return { memory_mib = 8, run = function()\n return 200, ('x'):rep(1 << 30) end }",
@@ -115,7 +120,10 @@ describe("a limit", function()
 
   it("does not stop other types: a thousand commands beside a sleep of ten seconds", function()
     local _, platform = world.connected {
-      handlers = { sleeper = "return function() kaa.sleep(10) return 200, 'woke' end", echo = ECHO },
+      handlers = {
+        sleeper = "return function() kaa.sleep(10) return 200, 'woke' end",
+        echo = ECHO,
+      },
     }
     platform:command("sleeper", 1)
     local elements = {}
@@ -126,7 +134,9 @@ describe("a limit", function()
     platform.deliver.echo = function()
       local outstanding = {}
       for id = 1, 1000 do
-        outstanding[#outstanding + 1] = not platform:results_of("echo", id)[1] and elements[id] or nil
+        if not platform:results_of("echo", id)[1] then
+          outstanding[#outstanding + 1] = elements[id]
+        end
       end
       return "[" .. table.concat(outstanding, ",") .. "]"
     end
@@ -192,16 +202,19 @@ describe("a worker that ends", function()
     local _, platform = world.connected { handlers = { quits = source } }
     for round = 0, 1 do
       for id = 1, 2 do
-        assert.are.equal("Handler exited with 0", platform:call("quits", 10 * round + id).reasonPhrase)
+        local result = platform:call("quits", 10 * round + id)
+        assert.are.equal("Handler exited with 0", result.reasonPhrase)
       end
       assert.are.equal(200, platform:call("quits", 10 * round + 3, "1").statusCode)
     end
   end)
 
   it("with several commands handed to it costs only the one that ran", function()
-    local source = "return function(c) if c.payload then return 200, 'OK', c.payload end os.exit(1) end"
+    local source = "return function(c) if c.payload then return 200, 'OK', c.payload end"
+      .. " os.exit(1) end"
     local _, platform = world.connected { handlers = { quits = source } }
-    platform:push("quits", '[{"id":1,"payload":1},{"id":2},{"id":3,"payload":3},{"id":4,"payload":4}]')
+    platform:push("quits",
+      '[{"id":1,"payload":1},{"id":2},{"id":3,"payload":3},{"id":4,"payload":4}]')
     assert.are.equal(4, platform:await_result("quits", 4).payload)
     assert.are.equal(500, platform:await_result("quits", 2).statusCode)
     assert.are.equal(1, platform:await_result("quits", 1).payload)
@@ -212,7 +225,8 @@ describe("a worker that ends", function()
     local agent, platform = world.connected {
       handlers = {
         prints = "return function() for i = 1, 1024 do print(('x'):rep(1023)) end"
-          .. " io.write(('y'):rep(1 << 20)) io.stderr:write(('z'):rep(1 << 20)) return 200, 'OK' end",
+          .. " io.write(('y'):rep(1 << 20)) io.stderr:write(('z'):rep(1 << 20))"
+          .. " return 200, 'OK' end",
       },
     }
     local result = platform:call("prints", 1, nil, 20)

@@ -22,9 +22,11 @@ describe("the host", function()
     for first = 1, COMMANDS, 100 do
       local elements = {}
       for id = first, first + 99 do
-        elements[#elements + 1] = ('{"id":%d,"payload":{"n":%d,"text":"some payload"}}'):format(id, id)
+        elements[#elements + 1] =
+          ('{"id":%d,"payload":{"n":%d,"text":"some payload"}}'):format(id, id)
       end
-      platform:push("type" .. first // 100 % HANDLERS + 1, "[" .. table.concat(elements, ",") .. "]")
+      local kind = "type" .. first // 100 % HANDLERS + 1
+      platform:push(kind, "[" .. table.concat(elements, ",") .. "]")
       world.loop.await("the results up to " .. first, function()
         return #platform.results >= first - 400
       end, 30)

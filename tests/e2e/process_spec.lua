@@ -25,8 +25,9 @@ local function living(first, last)
 end
 
 local function executes(timeout_s, script)
-  return ("return { timeout_s = %g, needs = { 'exec' }, run = function() local r = assert(kaa.exec {"
-    .. " '/bin/sh', '-c', %q }) return 200, 'OK', r.stdout end }"):format(timeout_s, script)
+  return ("return { timeout_s = %g, needs = { 'exec' }, run = function()"
+    .. " local r = assert(kaa.exec { '/bin/sh', '-c', %q }) return 200, 'OK', r.stdout end }")
+    :format(timeout_s, script)
 end
 
 describe("what a handler starts", function()
@@ -113,9 +114,11 @@ describe("what a handler starts", function()
     local _, platform = world.connected {
       handlers = {
         pours = "return { needs = { 'exec' }, run = function()"
-          .. " local r = assert(kaa.exec({ '/bin/sh', '-c', 'cat | wc -c; yes | head -c 3000000 >&2;"
-          .. " yes | head -c 3000000' }, { stdin = ('x'):rep(500000), max_output = 10000 }))"
-          .. " return 200, 'OK', { r.stdout:match '%d+', #r.stdout < 11000, #r.stderr < 11000 } end }",
+          .. " local r = assert(kaa.exec({ '/bin/sh', '-c', 'cat | wc -c;"
+          .. " yes | head -c 3000000 >&2; yes | head -c 3000000' },"
+          .. " { stdin = ('x'):rep(500000), max_output = 10000 }))"
+          .. " return 200, 'OK', { r.stdout:match '%d+', #r.stdout < 11000, #r.stderr < 11000 }"
+          .. " end }",
       },
     }
     local result = platform:call("pours", 1, nil, 20)

@@ -41,7 +41,9 @@ describe("a handler's file", function()
 
   it("that is changed while a command runs leaves that command its version", function()
     local agent, platform = world.connected {
-      handlers = { hello = "return function() print 'begun' kaa.sleep(3) return 200, 'OK', 'one' end" },
+      handlers = {
+        hello = "return function() print 'begun' kaa.sleep(3) return 200, 'OK', 'one' end",
+      },
     }
     platform:command("hello", 1)
     agent:await_log "hello%s+begun"

@@ -11,8 +11,9 @@ local function openssl(path, ...)
 end
 
 local function make_authority(path, name)
-  openssl(path, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-    "-keyout", name .. ".key", "-out", name .. ".crt", "-subj", "/CN=" .. name, "-days", "2")
+  openssl(path, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+    "-nodes", "-keyout", name .. ".key", "-out", name .. ".crt", "-subj", "/CN=" .. name,
+    "-days", "2")
 end
 
 local function make_certificate(path, authority, name, alternative)
@@ -80,7 +81,8 @@ describe("mqtts", function()
 
   it("comes back after the broker was killed", function()
     local path = certificates()
-    local agent, broker = scene(path, "server", ("tls = { ca_file = %q }"):format(path .. "/ca.crt"))
+    local lines = ("tls = { ca_file = %q }"):format(path .. "/ca.crt")
+    local agent, broker = scene(path, "server", lines)
     agent:await_connected()
     local mark = agent:mark()
     broker:restart()
@@ -106,9 +108,9 @@ describe("mqtts", function()
 
   it("shows its certificate where the broker asks for one", function()
     local path = certificates()
-    local agent, broker = scene(path, "server", ("tls = { ca_file = %q, cert_file = %q, key_file = %q }")
-      :format(path .. "/ca.crt", path .. "/client.crt", path .. "/client.key"),
-      { require_certificate = true })
+    local lines = ("tls = { ca_file = %q, cert_file = %q, key_file = %q }")
+      :format(path .. "/ca.crt", path .. "/client.crt", path .. "/client.key")
+    local agent, broker = scene(path, "server", lines, { require_certificate = true })
     converse(agent, broker, path)
   end)
 

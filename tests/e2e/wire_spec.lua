@@ -13,7 +13,8 @@ describe("on the wire", function()
     local payload = '{"n":1732290000123456,"e":[],"o":{},"z":null}'
     platform:push("echo", '[{"id":9007199254740993,"payload":' .. payload .. "}]")
     local result = world.loop.await("a result", function() return platform.results[1] end)
-    local id, status, answer = result.raw:match '^%[{"id":(%d+),"statusCode":(%d+),.*"payload":({.*})}%]$'
+    local id, status, answer =
+      result.raw:match '^%[{"id":(%d+),"statusCode":(%d+),.*"payload":({.*})}%]$'
     assert.are.equal("9007199254740993", id)
     assert.are.equal("200", status)
     for member in payload:gmatch '"%l":[^,}]+}?' do
@@ -36,7 +37,8 @@ describe("on the wire", function()
     end
     for id, value in ipairs(values) do
       local raw = platform:await_result("echo", id).raw
-      local wanted = ('"id":%d,"statusCode":200,"reasonPhrase":"OK","payload":%s}'):format(id, value)
+      local wanted = ('"id":%d,"statusCode":200,"reasonPhrase":"OK","payload":%s}')
+        :format(id, value)
       assert.is_truthy(raw:find(wanted, 1, true), wanted .. " in " .. raw)
     end
   end)

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <netinet/in.h>
@@ -219,6 +220,7 @@ static void on_notify(void *context)
 {
   const struct scene_thread *thread = context;
   eventfd_write(thread->wake_fd, 1);
+  errno = EAGAIN; /* as a wake-up that is one too many leaves it */
 }
 
 void scene_start(struct scene *scene, const struct mqtt_options *options)

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -662,6 +663,35 @@ static void it_stops_in_every_state(void **state)
   mqtt_stop(NULL, 0);
 }
 
+static int thread_count(void)
+{
+  DIR *tasks = opendir("/proc/self/task");
+  int count = 0;
+  while (readdir(tasks))
+    count++;
+  closedir(tasks);
+  return count;
+}
+
+static void a_thread_left_behind_touches_nothing_of_its_owner(void **state)
+{
+  (void)state;
+  int port, fillers[2], listener = black_hole(&port, fillers);
+  struct scene scene = {.filters = all};
+  int before = thread_count();
+  scene_start(&scene, &(struct mqtt_options){.port = port, .attempt_ms = 500});
+  assert_int_equal(thread_count(), before + 1);
+  mqtt_stop(scene.mqtt, 0);
+  close(scene.wake_fd);
+  free(scene.thread);
+  int64_t deadline_ms = clock_monotonic_ms() + 5000;
+  while (thread_count() > before) {
+    assert_true(clock_monotonic_ms() < deadline_ms);
+    poll(NULL, 0, 10);
+  }
+  close_hole(listener, fillers);
+}
+
 static void expect_refused(const struct mqtt_options *options, const char *text)
 {
   struct mqtt_options complete = *options;
@@ -725,6 +755,7 @@ int main(void)
       cmocka_unit_test(a_reader_that_sleeps_loses_nothing),
       cmocka_unit_test(stopping_sends_what_was_taken),
       cmocka_unit_test(it_stops_in_every_state),
+      cmocka_unit_test(a_thread_left_behind_touches_nothing_of_its_owner),
       cmocka_unit_test(wrong_options_are_refused_with_the_reason),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

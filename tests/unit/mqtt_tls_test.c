@@ -5,12 +5,16 @@
 #include "base/clock.h"
 #include "base/memory.h"
 
+#include <fcntl.h>
 #include <poll.h>
-#include <sys/eventfd.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 struct files {
@@ -265,8 +269,57 @@ static void a_hundred_attempts_leave_nothing_behind(void **state)
   close(listener);
 }
 
+/* openssl's own server: what is written to `in` goes out as one record. */
+static pid_t serve_tls(const struct files *files, int port, int *in)
+{
+  int pipes[2];
+  assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
+  char *accept = memory_format("127.0.0.1:%d", port);
+  char *certificate = memory_format("%s/localhost.crt", files->folder);
+  char *key = memory_format("%s/localhost.key", files->folder);
+  pid_t pid = fork();
+  if (pid == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    int null = open("/dev/null", O_WRONLY);
+    dup2(pipes[0], STDIN_FILENO);
+    dup2(null, STDOUT_FILENO);
+    dup2(null, STDERR_FILENO);
+    execlp("openssl", "openssl", "s_server", "-quiet", "-accept", accept, "-cert", certificate,
+           "-key", key, (char *)0);
+    _exit(127);
+  }
+  close(pipes[0]);
+  free(accept);
+  free(certificate);
+  free(key);
+  *in = pipes[1];
+  return pid;
+}
+
 /* Decrypted bytes that wait in the library are invisible to poll(). */
-static void messages_that_come_in_one_record_are_all_given_out(void **state)
+static void messages_in_one_record_are_all_given_out(void **state)
+{
+  int in;
+  struct scene scene = {0};
+  int port = free_port();
+  pid_t pid = serve_tls(*state, port, &in);
+  const struct files *files = *state;
+  scene_start(&scene, &(struct mqtt_options){.port = port, .tls = true, .ca_file = files->ca});
+  assert_int_equal(write(in, "\x20\x02\0\0", 4), 4); /* CONNACK */
+  scene_await_connected(&scene, 5000);
+  assert_int_equal(write(in, "\x30\x04\0\1a1\x30\x04\0\1a2\x30\x04\0\1a3", 18), 18);
+  for (char expected = '1'; expected <= '3'; expected++) {
+    struct mqtt_event event = scene_await(&scene, MQTT_MESSAGE, 5000);
+    assert_int_equal(event.payload[0], expected);
+    mqtt_event_clear(&event);
+  }
+  scene_stop(&scene);
+  close(in);
+  kill(pid, SIGKILL);
+  waitpid(pid, NULL, 0);
+}
+
+static void five_thousand_messages_of_all_sizes_arrive(void **state)
 {
   static const char *const to_b[] = {"to/b", NULL};
   const struct files *files = *state;
@@ -372,7 +425,8 @@ int main(void)
       cmocka_unit_test(a_killed_broker_is_found_again),
       cmocka_unit_test(rotated_authorities_are_taken),
       cmocka_unit_test(a_hundred_attempts_leave_nothing_behind),
-      cmocka_unit_test(messages_that_come_in_one_record_are_all_given_out),
+      cmocka_unit_test(messages_in_one_record_are_all_given_out),
+      cmocka_unit_test(five_thousand_messages_of_all_sizes_arrive),
       cmocka_unit_test(wrong_files_are_refused_at_the_start),
   };
   return cmocka_run_group_tests(tests, make_files, remove_files);

@@ -66,11 +66,14 @@ static void a_program_has_default_signals_and_a_session(void **state)
 {
   (void)state;
   struct worker_ending ending;
-  char *output = output_of((const char *[]){"exec", "/bin/grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status", NULL}, &ending);
+  char *output = output_of((const char *[]){"exec", "/bin/grep", "-E", "^Sig(Blk|Ign)",
+      "/proc/self/status", NULL}, &ending);
   assert_string_equal(output, "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
   free(output);
-  output = output_of((const char *[]){"exec", "/bin/sh", "-c", "read pid comm st ppid pgrp session rest </proc/self/stat; "
-                                      "[ $pid = $session ] && [ $pid = $pgrp ] && echo own", NULL}, &ending);
+  output = output_of((const char *[]){"exec", "/bin/sh", "-c", "read pid comm st ppid pgrp "
+                                                               "session rest </proc/self/stat; "
+                                      "[ $pid = $session ] && [ $pid = $pgrp ] && echo own",
+                                          NULL}, &ending);
   assert_string_equal(output, "own\n");
   free(output);
 }
@@ -79,7 +82,8 @@ static void an_ask_is_a_sigterm_for_the_group(void **state)
 {
   (void)state;
   struct peer peer;
-  peer_start_program(&peer, (const char *[]){"exec", "/bin/sh", "-c", "sleep 1000 & echo $!; wait", NULL});
+  peer_start_program(&peer, (const char *[]){"exec", "/bin/sh", "-c", "sleep 1000 & echo $!; "
+                                                                      "wait", NULL});
   char line[16] = "";
   assert_true(read(peer.output, line, sizeof line - 1) > 0);
   peer_ask(&peer);
@@ -142,7 +146,8 @@ static void what_a_program_left_behind_lives_until_the_lifeline_closes(void **st
   (void)state;
   struct peer peer;
   pid_t left;
-  peer_start_program(&peer, (const char *[]){"exec", "/bin/sh", "-c", "sleep 1000 >/dev/null & echo $!", NULL});
+  peer_start_program(&peer, (const char *[]){"exec", "/bin/sh", "-c", "sleep 1000 >/dev/null & "
+                                                                      "echo $!", NULL});
   read_pids(&peer, &left, 1);
   struct worker_ending ending = peer_expect_ending(&peer);
   assert_int_equal(ending.wait_status, 0);
@@ -157,7 +162,8 @@ static void a_fork_storm_is_ended(void **state)
   struct peer peer;
   pid_t first;
   peer_start_program(&peer, (const char *[]){"exec", "/bin/sh", "-c",
-                     "echo $$; f() { (setsid sleep 1000 &); }; while :; do f; i=$((i+1)); [ $i -gt 300 ] && break; done; wait", NULL});
+                     "echo $$; f() { (setsid sleep 1000 &); }; while :; do f; i=$((i+1)); [ $i "
+                     "-gt 300 ] && break; done; wait", NULL});
   read_pids(&peer, &first, 1);
   peer_stop(&peer);
   assert_int_equal(kill(first, 0), -1);
@@ -170,7 +176,8 @@ static void a_detached_program_lives_on(void **state)
   struct peer peer;
   pid_t program;
   prctl(PR_SET_CHILD_SUBREAPER, 1);
-  peer_start_program(&peer, (const char *[]){"detach", "/bin/sh", "-c", "echo $$; exec sleep 1000", NULL});
+  peer_start_program(&peer, (const char *[]){"detach", "/bin/sh", "-c", "echo $$; exec sleep "
+                                                                        "1000", NULL});
   read_pids(&peer, &program, 1);
   struct worker_ending ending = peer_expect_ending(&peer);
   assert_int_equal(ending.wait_status, 0);
@@ -196,7 +203,8 @@ static void a_killed_leader_takes_the_worker_along(void **state)
 {
   (void)state;
   struct peer peer;
-  peer_load(&peer, "return function() print(io.open('/proc/self/stat'):read('n')) kaa.sleep(1000) end", "{}");
+  peer_load(&peer, "return function() print(io.open('/proc/self/stat'):read('n')) "
+                   "kaa.sleep(1000) end", "{}");
   peer_send_command(&peer, 7, "{\"id\":7}");
   struct frame frame = peer_expect(&peer, WORKER_LOG);
   frame_get_u8(&frame);

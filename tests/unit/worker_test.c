@@ -11,6 +11,9 @@
 #include <string.h>
 
 #define EXACT "{\"n\":1732290000123456,\"e\":[],\"o\":{},\"z\":null}"
+/* 63 arrays: with the element around them as deep as it may be. */
+#define DEEP ("[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[0" \
+  "]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]")
 
 static void a_contract_is_reported(void **state)
 {
@@ -18,7 +21,8 @@ static void a_contract_is_reported(void **state)
   struct peer peer;
   peer_start(&peer);
   peer_send_version(&peer, "handler", "park.lua",
-                    "return { summary = \"Parks\", needs = { exec = { \"/bin/x\" } }, timeout_s = 2,\n"
+                    "return { summary = \"Parks\", needs = { exec = { \"/bin/x\" } }, timeout_s "
+                    "= 2,\n"
                     "  memory_mib = 8, run = function() end }", "{}");
   json_t *loaded = peer_expect_loaded(&peer);
   json_t *expected = json_pack("{s:[],s:{s:s,s:i,s:i,s:{s:[s]}}}", "faults", "contract", "summary",
@@ -50,7 +54,8 @@ static void a_fault_shows_its_source_line(void **state)
   (void)state;
   struct peer peer;
   peer_start(&peer);
-  peer_send_version(&peer, "handler", "park.lua", "#!/usr/bin/lua\n\nlocal s = \xff + nil\r\n", "{}");
+  peer_send_version(&peer, "handler", "park.lua", "#!/usr/bin/lua\n\nlocal s = \xff + nil\r\n",
+      "{}");
   json_t *loaded = peer_expect_loaded(&peer);
   json_t *fault = json_array_get(json_object_get(loaded, "faults"), 0);
   assert_string_equal(json_string_value(json_object_get(fault, "file")), "park.lua");
@@ -77,11 +82,13 @@ static void all_faults_come_together(void **state)
 static void loading_does_not_act(void **state)
 {
   (void)state;
-  static const char *const calls[] = {"kaa.exec", "kaa.sleep", "kaa.telemetry", "os.exit", "os.execute"};
+  static const char *const calls[] = {"kaa.exec", "kaa.sleep", "kaa.telemetry", "os.exit",
+      "os.execute"};
   for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
     char source[200], message[200];
     snprintf(source, sizeof source, "\n%s({ '/bin/true' })\nreturn function() end", calls[i]);
-    snprintf(message, sizeof message, "%s acts: call it in run, not while the file loads", calls[i]);
+    snprintf(message, sizeof message, "%s acts: call it in run, not while the file loads",
+        calls[i]);
     if (!strcmp(calls[i], "os.execute"))
       snprintf(source, sizeof source, "\nos.execute('true')\nreturn function() end");
     peer_expect_fault(source, "{}", 2, message);
@@ -95,7 +102,8 @@ static void settings_have_their_defaults(void **state)
   (void)state;
   peer_expect_result("return { settings = { taken = { type = 'array', default = { 3 } },\n"
                      "  name = { type = 'string' } },\n"
-                     "  run = function() return 200, 'OK', { kaa.settings.taken, kaa.settings.name } end }",
+                     "  run = function() return 200, 'OK', { kaa.settings.taken, "
+                     "kaa.settings.name } end }",
                      "{\"settings\":{\"name\":\"north\"}}", NULL, 200, "OK",
                      "[[3],\"north\"]");
 }
@@ -134,20 +142,25 @@ static void each_return_form_has_its_result(void **state)
       {"local x = nil + 1", 500, "park.lua:1: attempt to perform arithmetic on a nil value", NULL},
       {"error('plain', 0)", 500, "plain", NULL},
       {"error(17)", 500, "17", NULL},
-      {"error(setmetatable({}, { __tostring = function() return 'shown' end }))", 500, "shown", NULL},
+      {"error(setmetatable({}, { __tostring = function() return 'shown' end }))", 500, "shown",
+          NULL},
       {"coroutine.wrap(function() error('deep') end)()", 500, "park.lua:1: park.lua:1: deep", NULL},
       {"return 200, 'OK', { list = { 1, { x = print } } }", 500,
        "payload.list[2].x: a function has no JSON form", NULL},
       {"return 200, 'OK', { 1, nil, 3 }", 500,
        "payload: a list without element 2 (kaa.null keeps its place)", NULL},
-      {"return 200, 'OK', { 1, a = 2 }", 500, "payload: has names and list elements: JSON has either", NULL},
+      {"return 200, 'OK', { 1, a = 2 }", 500, "payload: has names and list elements: JSON has "
+                                              "either", NULL},
       {"return 200, 'OK', { ['a b'] = 0/0 }", 500, "payload[\"a b\"]: NaN has no JSON form", NULL},
       {"return 200, 'OK', 1/0", 500, "payload: an infinite number has no JSON form", NULL},
       {"return 200, 'OK', '\\255'", 500, "payload: not valid UTF-8 at byte 1", NULL},
-      {"return 200, 'OK', { [true] = 1 }", 500, "payload: a key is a boolean: JSON has names, or a list from 1", NULL},
-      {"return 200, 'OK', { [0] = 1 }", 500, "payload: a key is an index below 1: JSON has names, or a list from 1", NULL},
+      {"return 200, 'OK', { [true] = 1 }", 500, "payload: a key is a boolean: JSON has names, "
+                                                "or a list from 1", NULL},
+      {"return 200, 'OK', { [0] = 1 }", 500, "payload: a key is an index below 1: JSON has "
+                                             "names, or a list from 1", NULL},
       {"return 200, 'OK', ('x'):rep(262142)", 200, "OK", (const char *)-1},
-      {"return 200, 'OK', ('x'):rep(262143)", 500, "Result too large: 262145 bytes, limit 262144", NULL},
+      {"return 200, 'OK', ('x'):rep(262143)", 500, "Result too large: 262145 bytes, limit "
+                                                   "262144", NULL},
       {"local t = {} for i = 1, 1e5 do t[i] = 1000 end return 200, 'OK', t", 500,
        "Result too large: 500001 bytes, limit 262144", NULL},
   };
@@ -229,9 +242,11 @@ static void an_echo_is_exact(void **state)
   (void)state;
   static const char *const payloads[] = {
       EXACT, "0", "-1", "false", "true", "\"\"", "null", "[]", "{}", "3.0", "0.1", "-0.0", "1e300",
-      "9223372036854775807", "-9223372036854775808", "9007199254740993", "[[],{},[null],{\"a\":[]}]",
-      "\"\\u0000\\u001f\\u20ac\\ud83d\\ude00\\\"\\\\/\"", "{\"\":1,\"1\":2,\"a.b\":[0.30000000000000004]}",
-      "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[0]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]"};
+      "9223372036854775807", "-9223372036854775808", "9007199254740993",
+          "[[],{},[null],{\"a\":[]}]",
+      "\"\\u0000\\u001f\\u20ac\\ud83d\\ude00\\\"\\\\/\"",
+          "{\"\":1,\"1\":2,\"a.b\":[0.30000000000000004]}",
+      DEEP};
   struct peer peer;
   peer_load(&peer, "return function(c) return 200, 'OK', c.payload end", "{}");
   for (size_t i = 0; i < sizeof payloads / sizeof *payloads; i++)
@@ -268,19 +283,24 @@ static void random_values_survive(void **state)
 static void json_of_the_module_is_the_same(void **state)
 {
   (void)state;
-  peer_expect_result("return function(c) return 200, 'OK', kaa.json.decode(kaa.json.encode(c.payload)) end",
+  peer_expect_result("return function(c) return 200, 'OK', "
+                     "kaa.json.decode(kaa.json.encode(c.payload)) end",
                      "{}", "[1,2.0,[],null,9007199254740993]", 200, "OK",
                      "[1,2.0,[],null,9007199254740993]");
-  peer_expect_result("return function(c) local v, why = kaa.json.decode('{\"a\":1,}') return 200, 'OK', { v == nil, why } end",
-                     "{}", NULL, 200, "OK", "[true,\"position 8: string or '}' expected near '}'\"]");
-  peer_expect_result("return function(c) return 200, kaa.json.encode { a = print } end", "{}", NULL, 500,
+  peer_expect_result("return function(c) local v, why = kaa.json.decode('{\"a\":1,}') return "
+                     "200, 'OK', { v == nil, why } end",
+                     "{}", NULL, 200, "OK", "[true,\"position 8: string or '}' expected near "
+                                            "'}'\"]");
+  peer_expect_result("return function(c) return 200, kaa.json.encode { a = print } end", "{}",
+      NULL, 500,
                      "park.lua:1: kaa.json.encode: value.a: a function has no JSON form", NULL);
 }
 
 static void a_command_has_its_fields(void **state)
 {
   (void)state;
-  peer_expect_result("return function(c) return 200, 'OK', { c.id, c.type, c.endpoint, c.received_at,\n"
+  peer_expect_result("return function(c) return 200, 'OK', { c.id, c.type, c.endpoint, "
+                     "c.received_at,\n"
                      "c.payload == nil, kaa.endpoint, kaa.null == require('cjson').null } end",
                      "{}", NULL, 200, "OK",
                      "[7,\"park\",\"device-1\",1732290000.123,true,\"device-1\",true]");
@@ -289,7 +309,8 @@ static void a_command_has_its_fields(void **state)
 static void a_payload_is_checked(void **state)
 {
   (void)state;
-  const char *source = "return { params = { slot = { type = 'integer', required = true, min = 1 } },\n"
+  const char *source = "return { params = { slot = { type = 'integer', required = true, min = 1 "
+                       "} },\n"
                        "  run = function(c) return 200, 'OK', c.payload.slot end }";
   peer_expect_result(source, "{}", "{\"slot\":2.0}", 200, "OK", "2");
   struct peer peer;
@@ -310,7 +331,8 @@ static void commands_of_one_write_run_in_order(void **state)
   enum { COMMANDS = 2000 };
   struct peer peer;
   struct buffer out = {0};
-  peer_load(&peer, "local n = 0\nreturn function(c) n = n + 1 return 200, 'OK', { n, c.id } end", "{}");
+  peer_load(&peer, "local n = 0\nreturn function(c) n = n + 1 return 200, 'OK', { n, c.id } end",
+            "{}");
   for (int i = 1; i <= COMMANDS; i++)
     peer_put_command(&out, i, "{\"id\":1}");
   peer_send(&peer, &out);
@@ -331,22 +353,26 @@ static void libraries_are_found(void **state)
 {
   (void)state;
   static const char *const libraries[] = {
-      "valve", "local pump = require 'drivers.pump'\nreturn { open = function() return pump.on() end }",
+      "valve", "local pump = require 'drivers.pump'\nreturn { open = function() return "
+               "pump.on() end }",
       "drivers.pump", "local M = {}\nfunction M.on() return 'on' end\nreturn M",
       "broken", "local x\nx.y = 1", NULL};
   static const char source[] =
       "local valve = require 'valve'\n"
       "return function(c) local ok, why = pcall(require, 'valv')\n"
       "  local _, broken = pcall(require, 'broken')\n"
-      "  return 200, 'OK', { valve.open(), why, broken, require 'kaa' == kaa, require 'valve' == valve } end";
+      "  return 200, 'OK', { valve.open(), why, broken, require 'kaa' == kaa, require 'valve' "
+      "== valve } end";
   struct peer peer;
   peer_start(&peer);
   peer_send_libraries(&peer, source, libraries);
   json_decref(peer_expect_loaded(&peer));
   struct finished finished = peer_run(&peer, NULL);
   assert_string_equal(finished.payload,
-                      "[\"on\",\"no library \\\"valv\\\" in lib/; a C module needs \\\"native\\\", did you mean "
-                      "\\\"valve\\\"?\",\"lib/broken.lua:2: attempt to index a nil value (local 'x')\",true,true]");
+                      "[\"on\",\"no library \\\"valv\\\" in lib/; a C module needs "
+                      "\\\"native\\\", did you mean "
+                      "\\\"valve\\\"?\",\"lib/broken.lua:2: attempt to index a nil value (local "
+                      "'x')\",true,true]");
   finished_clear(&finished);
   peer_stop(&peer);
 }
@@ -357,7 +383,8 @@ static void a_configuration_is_evaluated(void **state)
   struct peer peer;
   peer_start(&peer);
   peer_send_version(&peer, "config", "/etc/kaalua/kaalua.lua",
-                    "return { url = 'mqtt://127.0.0.1:1883', app_version = 'demo-v1', token = 'T1',\n"
+                    "return { url = 'mqtt://127.0.0.1:1883', app_version = 'demo-v1', token = "
+                    "'T1',\n"
                     "  handlers = '/h', settings = { park = { taken = { 3 } } } }", "{}");
   json_t *loaded = peer_expect_loaded(&peer);
   assert_int_equal(json_array_size(json_object_get(loaded, "faults")), 0);
@@ -373,7 +400,8 @@ static void a_configuration_sees_nothing(void **state)
   (void)state;
   struct peer peer;
   peer_start(&peer);
-  peer_send_version(&peer, "config", "/etc/kaalua/a-rather-long-name-of-a-directory-that-lua-shortens/kaalua.lua",
+  peer_send_version(&peer, "config",
+      "/etc/kaalua/a-rather-long-name-of-a-directory-that-lua-shortens/kaalua.lua",
                     "\nreturn { url = os.getenv 'HOME' }", "{}");
   json_t *loaded = peer_expect_loaded(&peer);
   json_t *fault = json_array_get(json_object_get(loaded, "faults"), 0);

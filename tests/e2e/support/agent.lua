@@ -43,7 +43,8 @@ end
 --- Prepares an agent in the empty folder `path` with handlers = {name = source};
 --- "lib/valve" names a library.
 ---@param path string
----@param options {url: string, handlers: table?, config: string?, token: string|false?, env: table?}
+---@param options {url: string, handlers: table?, config: string?, token: string|false?,
+---  env: table?}
 function agent.create(path, options)
   local self = setmetatable({ folder = path, options = options }, agent)
   self.handlers = folder.make(path .. "/handlers")
