@@ -24,7 +24,6 @@ local FIELDS = {
   token_file = TEXT,
   tokens_file = TEXT,
   username = TEXT,
-  password = { type = "string" },
   password_file = TEXT,
   tls = { type = "table", fields = { ca_file = TEXT, cert_file = TEXT, key_file = TEXT } },
   handlers = { type = "any" },
@@ -34,9 +33,13 @@ local FIELDS = {
   id_reuse = { type = "string", enum = { "allow", "never" } },
   log_level = { type = "string", enum = { "debug", "info", "warn", "error" } },
   keepalive_s = { type = "integer", min = 5, max = 65535 },
+  worker_idle_s = { type = "number", min = 0.1, max = 86400 },
 }
 
 local LATER = { control = true, durability = true, handler_user = true }
+local ELSEWHERE = {
+  password = 'not written here: put it into a file of its own and name that, password_file = "…"',
+}
 local SECRETS = { token = true, tokens = true, password = true }
 local TOKEN_KEYS = { "token", "tokens", "token_file", "tokens_file" }
 local SCHEMES = { mqtt = true, mqtts = true, http = true, https = true }
@@ -100,9 +103,6 @@ local function check_contradictions(value, add)
   if #given > 1 then
     add({ given[2] }, format("contradicts %s; give one of %s", given[1], concat(TOKEN_KEYS, ", ")))
   end
-  if value.password and value.password_file then
-    add({ "password_file" }, "contradicts password; give one of them")
-  end
   local tls = value.tls or {}
   if tls.cert_file and not tls.key_file then
     add({ "tls", "cert_file" }, "needs key_file beside it")
@@ -140,6 +140,8 @@ local function add_misfit(fault, add)
   fault.word = fault.kind == "unknown" and "key" or nil
   if fault.kind == "unknown" and #fault.path == 1 and LATER[first] then
     add(fault.path, "unknown key, not in this version of kaalua")
+  elseif fault.kind == "unknown" and #fault.path == 1 and ELSEWHERE[first] then
+    add(fault.path, ELSEWHERE[first], nil, true)
   else
     add(fault.path, params.message(fault, SECRETS[first]), nil, SECRETS[fault.nearest])
   end

@@ -69,7 +69,8 @@ return {
         "token_file: contradicts token; give one of token, tokens, token_file, tokens_file" },
       { 'tokens = { "a" }, tokens_file = "b"',
         "tokens_file: contradicts tokens; give one of token, tokens, token_file, tokens_file" },
-      { 'password = "a", password_file = "b"', "password_file: contradicts password; give one of them" },
+      { 'password = "a", password_file = "b"', "password: not written here: put it into a file of "
+        .. 'its own and name that, password_file = "…"' },
       { 'token_file = ""', 'token_file: expected string of 1 to 4096 characters, got ""' },
       { 'tls = { cert_file = "a" }', "tls.cert_file: needs key_file beside it" },
       { 'tls = { key_file = "a" }', "tls.key_file: needs cert_file beside it" },
