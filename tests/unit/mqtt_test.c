@@ -461,7 +461,7 @@ static void a_message_over_16_mb_is_dropped(void **state)
   int fd = listener_accept(listener);
   accept_connect(fd);
   scene_await_connected(&scene, 5000);
-  const uint8_t head[] = {0x30, 0x84, 0x80, 0x80, 0x08, 0, 1, 'a'}; /* 16 MB + 4 follow the length */
+  const uint8_t head[] = {0x30, 0x84, 0x80, 0x80, 0x08, 0, 1, 'a'}; /* 16 MB + 4 */
   char *payload = memory_zeroed(1, MQTT_MAX_PAYLOAD_BYTES + 1);
   write_all(fd, head, sizeof head);
   write_all(fd, payload, MQTT_MAX_PAYLOAD_BYTES + 1);
