@@ -3,9 +3,18 @@ package.path = "tests/e2e/?.lua;" .. package.path
 local uv = require "luv"
 local world = require "support.world"
 
--- A number that only processes of this test have on their command line.
+-- A time to sleep that only processes of this test have on their command line.
 local function unique(n)
   return ("86399.%d%02d"):format(uv.os_getpid(), n)
+end
+
+-- How many sleepers from the first to the last number live.
+local function living(first, last)
+  local count = 0
+  for n = first, last do
+    count = count + #world.process.with_arguments("sleep", unique(n))
+  end
+  return count
 end
 
 -- Starts sleepers in every way that escapes from a group or from a parent.
@@ -14,14 +23,6 @@ local function escape_script(n)
     .. "(sh -c '(setsid sleep %s &) &') "):format(
     unique(n), unique(n + 1), unique(n + 2), unique(n + 3), unique(n + 4)
   ):gsub("&", ">/dev/null 2>&1 &")
-end
-
-local function living(first, last)
-  local count = 0
-  for n = first, last do
-    count = count + #world.process.with_argument(unique(n))
-  end
-  return count
 end
 
 local function executes(timeout_s, script)

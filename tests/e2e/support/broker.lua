@@ -26,6 +26,7 @@ local function configuration(self, options)
     ("listener %d 127.0.0.1"):format(self.port),
     "user root", -- does not drop rights that reading its files may need
     "persistence false",
+    "set_tcp_nodelay true",
     "max_queued_messages 0",
     "max_inflight_messages 1000",
     "log_type all",

@@ -154,16 +154,17 @@ function process.descendants(pid)
   return found
 end
 
---- The pids of processes, anywhere, whose command line holds `text`.
-function process.with_argument(text)
-  local pids = {}
+--- The pids of processes, anywhere, whose command line is exactly this.
+---@param ... string program and arguments
+function process.with_arguments(...)
+  local wanted, pids = table.concat({ ... }, "\0") .. "\0", {}
   local listing = uv.fs_scandir "/proc"
   for entry in function() return (uv.fs_scandir_next(listing)) end do
     local file = entry:match "^%d+$" and io.open(("/proc/%s/cmdline"):format(entry), "rb")
     if file then
       local line = file:read "a"
       file:close()
-      if line and line:find(text, 1, true) then
+      if line == wanted then
         pids[#pids + 1] = tonumber(entry)
       end
     end
