@@ -1,6 +1,7 @@
 #include "core/batch.h"
 
 #include "base/memory.h"
+#include "core/intake.h"
 #include "core/queue.h"
 #include "core/state.h"
 
@@ -40,7 +41,18 @@ static void void_next(struct batch *batch, size_t i)
 
 static void settled(struct core *core, struct command_life *life)
 {
+  const struct intake again = {
+      .endpoint = life->lane->endpoint,
+      .type = life->lane->type,
+      .text = life->again,
+      .size_bytes = life->again_bytes,
+      .received_wall_ms = life->again_wall_ms,
+  };
+  life->again = NULL;
   life_destroy(core, life);
+  if (again.text)
+    intake_again(core, &again);
+  free((char *)again.text);
   if (!core->lives.counts[COMMAND_DONE])
     report_forget_silent(core);
 }

@@ -63,6 +63,20 @@ static void take(struct core *core, const struct intake *intake, const struct el
   queue_accept(core, life, CHANGE_ACCEPT);
 }
 
+/* The platform has the result, the storage does not know yet: what it will say
+ * of this delivery is asked once it does. */
+static void keep_for_later(struct core *core, struct command_life *life, const struct intake *intake,
+                           const struct element *element)
+{
+  if (life->again) {
+    core->counts.repeats++;
+    return;
+  }
+  life->again = memory_copied(element->text, element->size_bytes);
+  life->again_bytes = element->size_bytes;
+  life->again_wall_ms = intake->received_wall_ms;
+}
+
 static void take_element(struct core *core, const struct intake *intake,
                          const struct element *element)
 {
@@ -79,6 +93,10 @@ static void take_element(struct core *core, const struct intake *intake,
   }
   struct command_key key = {intake->endpoint->token, intake->type->name, read.id};
   struct command_life *life = life_find(core, &key);
+  if (life && life->where == LIFE_SETTLING) {
+    keep_for_later(core, life, intake, element);
+    return;
+  }
   if (life && repeat_is_new(core, life, read.digest)) {
     verdict_drop_answer(core, life);
     life = NULL;
@@ -92,6 +110,12 @@ static void take_element(struct core *core, const struct intake *intake,
   } else {
     take(core, intake, element, &read, is_refused ? &refusal : NULL);
   }
+}
+
+void intake_again(struct core *core, const struct intake *intake)
+{
+  const struct element element = {.text = intake->text, .size_bytes = intake->size_bytes};
+  take_element(core, intake, &element);
 }
 
 void intake_message(struct core *core, const struct intake *intake)

@@ -21,6 +21,10 @@ struct intake {
 
 void intake_message(struct core *core, const struct intake *intake);
 
+/* A command whose result is being settled was delivered again meanwhile (its
+ * life is over by now): takes that delivery as one that comes now. */
+void intake_again(struct core *core, const struct intake *intake);
+
 /* Counts and notes what cannot be read. */
 void intake_malformed(struct core *core, const char *endpoint, const char *type, const char *why);
 

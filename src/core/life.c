@@ -113,6 +113,7 @@ void life_destroy(struct core *core, struct command_life *life)
   drop_element(core, life);
   core->lives.result_bytes -= result_bytes(life);
   command_result_clear(&life->command.result);
+  free(life->again);
   core->lives.counts[life->command.state]--;
   tdelete(life, &core->lives.tree, compare_lives);
   life->lane->lives--;
@@ -125,6 +126,7 @@ static void free_life(void *node)
   struct command_life *life = node;
   free(life->command.element);
   command_result_clear(&life->command.result);
+  free(life->again);
   free(life);
 }
 

@@ -41,6 +41,9 @@ struct command_life {
   uint8_t failures; /* on this connection */
   uint8_t disconnections; /* while it was outstanding */
   uint8_t where; /* enum life_place */
+  char *again; /* SETTLING: the element of a delivery that came meanwhile; owned, or NULL */
+  size_t again_bytes;
+  int64_t again_wall_ms;
   bool is_refusal : 1; /* a refused element: never handed out */
   bool is_coming : 1; /* runs as soon as it is durable, within type.ahead */
   bool has_begun : 1; /* the port run was called */

@@ -126,7 +126,8 @@ static const struct outcome expected[STATES][EVENTS] = {
                  {'-', 1, 1}, {'d', 1, 1}, {'d', 1, 1}},
     [BACKING_OFF] = {{'d', 1, 1}, {'d', 1, 1}, {'d', 1, 1}, {'d', 1, 1}, {'d', 1, 1}, {'d', 1, 1},
                      {'d', 1, 1}, {'d', 1, 1}, {'d', 1, 1}},
-    [SETTLING] = {{'-', 1, 1}, {'-', 1, 1}, {'-', 1, 1}, {'-', 1, 1}, {'-', 1, 1}, {'-', 1, 1},
+    /* a delivery meanwhile is judged once the storage knows: as one that comes after */
+    [SETTLING] = {{'-', 1, 2}, {'q', 1, 1}, {'-', 1, 1}, {'-', 1, 1}, {'-', 1, 1}, {'-', 1, 1},
                   {'-', 1, 1}, {'-', 1, 1}, {'-', 1, 1}},
     /* over: the same is answered from what is stored, another is a new command; what
      * concerns a worker cannot come */
