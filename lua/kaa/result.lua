@@ -4,10 +4,13 @@ local text = require "kaa.text"
 
 local error, getmetatable, rawget, select = error, getmetatable, rawget, select
 local setmetatable, tonumber, type = setmetatable, tonumber, type
-local format = string.format
+local find, format = string.find, string.format
 local math_type, tointeger = math.type, math.tointeger
 
 local result = {}
+
+-- More values are no result, whatever they are.
+local VALUES_JUDGED = 8
 
 --- The longest reason phrase, in bytes.
 result.REASON_BYTES = 256
@@ -44,10 +47,11 @@ end
 
 --- Makes a reason phrase: one line of valid UTF-8 of at most 256 bytes.
 ---@param status integer 100 to 599
----@param phrase string|nil where nil, the standard phrase of the status
+---@param phrase string|nil where nil, or nothing to see, the standard phrase of the status
 ---@return string reason
 function result.reason(status, phrase)
-  return phrase and text.one_line(phrase, result.REASON_BYTES) or result.phrase(status)
+  local line = phrase and text.one_line(phrase, result.REASON_BYTES)
+  return line and find(line, "%S") and line or result.phrase(status)
 end
 
 --- "a table", "200", `"abc"`: what stands at one place of a return.
@@ -94,20 +98,24 @@ local function no_status(count, first, second)
   return format('returned %s; write: return 200, "OK", %s', shown(first), as_payload(first))
 end
 
+local function too_many(count, status)
+  return format('returned %d values, a result has three; write: return %d, "%s", (payload)',
+    count, status, result.phrase(status))
+end
+
 local function with_status(count, status, phrase, payload)
   if phrase ~= nil and type(phrase) ~= "string" then
     return nil, format('returned %d and %s; write: return %d, "%s", %s', status, shown(phrase),
       status, result.phrase(status), as_payload(phrase))
   elseif count > 3 then
-    return nil, format('returned %d values, a result has three; write: return %d, "%s", (payload)',
-      count, status, result.phrase(status))
+    return nil, too_many(count, status)
   end
   return status, result.reason(status, phrase), payload
 end
 
 --- Judges what a handler's function returned. Trailing nils count as absent.
 ---@param count integer number of values, as of select("#")
----@param ... any the values
+---@param ... any the values; those behind the tenth may be left out
 ---@return integer|nil status 100 to 599; nil where this is no result
 ---@return string reason, or what is wrong with the line to write instead
 ---@return any payload nil: none; kaa.null: null
@@ -116,6 +124,9 @@ end
 ---     result.normalise(0)                     → 200, "OK", nil
 ---     result.normalise(2, nil, "no such pin") → 500, "no such pin", nil
 function result.normalise(count, ...)
+  if count > VALUES_JUDGED then
+    return nil, too_many(count, status_of((...)) or 200)
+  end
   while count > 0 and (select(count, ...)) == nil do
     count = count - 1
   end
@@ -125,7 +136,7 @@ function result.normalise(count, ...)
   elseif status_of(first) then
     return with_status(count, status_of(first), second, third)
   elseif (first == nil or first == false) and type(second) == "string" then
-    return 500, result.reason(500, second ~= "" and second or nil), nil
+    return 500, result.reason(500, second), nil
   end
   return nil, no_status(count, first, second)
 end

@@ -2,7 +2,8 @@
 --- codec takes both from here, so that what is decoded is what this module knows.
 local null = require("cjson").null
 
-local next, type, rawlen = next, type, rawlen
+local error, next, type, rawlen = error, next, type, rawlen
+local format = string.format
 local getmetatable, setmetatable = getmetatable, setmetatable
 
 local values = {}
@@ -17,6 +18,9 @@ values.array_metatable = { __name = "kaa.array" }
 ---@param list table|nil the table to mark; a new one where nil
 ---@return table list the same table: `values.array {}` → `[]`
 function values.array(list)
+  if list ~= nil and type(list) ~= "table" then
+    error(format("kaa.array takes a table, got a %s; write: kaa.array { … }", type(list)), 2)
+  end
   return setmetatable(list or {}, values.array_metatable)
 end
 

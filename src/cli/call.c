@@ -49,15 +49,14 @@ static void on_loaded(void *context, struct worker *worker, const json_t *report
 }
 
 static void on_finished(void *context, struct worker *worker, struct command *command,
-                        struct command_result *result, const char *trace, int64_t run_ms)
+                        struct command_result *result, const struct worker_finish *how)
 {
   struct call *call = context;
   (void)worker;
   (void)command;
-  (void)run_ms;
   call->result = *result;
-  if (*trace)
-    fprintf(stderr, "%s\n", trace);
+  if (*how->trace)
+    fprintf(stderr, "%s\n", how->trace);
   loop_stop(call->loop);
 }
 

@@ -51,11 +51,12 @@ static void check_directories(struct check *check, const char *const *directorie
     free(path);
   }
   const struct source_file *file;
-  for (size_t i = 0; (file = sources_faulty_library(sources, i)); i++)
-    faults_add(check->faults, file->path, 0, "%s", file->fault);
   bool found = false;
   for (size_t i = 0; (file = sources_at(sources, i)); i++)
-    if (!only || !strcmp(file->name, only)) {
+    if (source_file_is_library(file)) {
+      if (file->fault)
+        faults_add(check->faults, file->path, 0, "%s", file->fault);
+    } else if (!only || !strcmp(file->name, only)) {
       check_file(check, file, sources_library(sources));
       found = true;
     }
@@ -76,6 +77,13 @@ static void check_path(struct check *check, const char *path)
     return;
   }
   const char *slash = strrchr(path, '/');
+  if (slash && slash - path >= 3 && !strncmp(slash - 3, "lib", 3) &&
+      (slash - path == 3 || slash[-4] == '/')) {
+    faults_add(check->faults, path, 0, "a library is checked with the handlers that require it: "
+               "kaalua check %.*s", slash - path > 4 ? (int)(slash - path - 4) : 1,
+               slash - path > 4 ? path : ".");
+    return;
+  }
   char *directory = slash ? memory_copied(path, (size_t)(slash - path)) : memory_text(".");
   const char *one = *directory ? directory : "/";
   check_directories(check, &one, 1, slash ? slash + 1 : path);

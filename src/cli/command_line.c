@@ -1,8 +1,8 @@
 #include "cli/command_line.h"
 
-#include <getopt.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 struct flag {
   const char *name;
@@ -23,12 +23,21 @@ static const struct flag flags[] = {
     {"help", 0, 0, false}, /* of every subcommand */
 };
 
-enum { FLAG_COUNT = sizeof flags / sizeof *flags };
-
-static int complain(const struct cli_command *command, const char *what)
+static int complain(const struct cli_command *command, const char *what, const char *word)
 {
-  fprintf(stderr, "kaalua %s: %s\nusage: kaalua %s\n", command->name, what, command->usage);
+  fprintf(stderr, "kaalua %s: %s%s\nusage: kaalua %s\n", command->name, what, word, command->usage);
   return CLI_USAGE;
+}
+
+/* The flag that "--name" or "--name=value" stands for, NULL for none. */
+static const struct flag *find(const struct cli_command *command, const char *argument)
+{
+  size_t size = strcspn(argument + 2, "=");
+  for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
+    if (strlen(flags[i].name) == size && !strncmp(flags[i].name, argument + 2, size) &&
+        (!flags[i].group || (flags[i].group & command->flags)))
+      return &flags[i];
+  return NULL;
 }
 
 static void take(struct command_line *line, const struct flag *flag, const char *value, bool *help)
@@ -41,36 +50,36 @@ static void take(struct command_line *line, const struct flag *flag, const char 
     *help = true;
 }
 
+/* getopt_long() would take the payload -5 for flags. Operands are moved to the
+ * front of argv. */
 int command_line_read(struct command_line *line, const struct cli_command *command, int argc,
                       char **argv, bool *help)
 {
-  struct option options[FLAG_COUNT + 1] = {0};
-  int known[FLAG_COUNT], count = 0;
-  for (int i = 0; i < FLAG_COUNT; i++)
-    if (!flags[i].group || (flags[i].group & command->flags)) {
-      options[count].name = flags[i].name;
-      options[count].has_arg = flags[i].has_value ? required_argument : no_argument;
-      known[count++] = i;
+  *line = (struct command_line){.operands = argv};
+  bool only_operands = false;
+  for (int i = 1; i < argc; i++) {
+    char *argument = argv[i];
+    bool is_flag = !only_operands && argument[0] == '-' && argument[1] &&
+                   !strchr("0123456789", argument[1]);
+    if (!is_flag) {
+      line->operands[line->operand_count++] = argument;
+    } else if (!strcmp(argument, "--")) {
+      only_operands = true;
+    } else {
+      const struct flag *flag = argument[1] == '-' ? find(command, argument) : NULL;
+      char *value = strchr(argument, '=');
+      if (!flag || (value && !flag->has_value))
+        return complain(command, "unknown flag ", argument);
+      if (flag->has_value && !value && i + 1 == argc)
+        return complain(command, argument, " needs a value");
+      take(line, flag, !flag->has_value ? NULL : value ? value + 1 : argv[++i], help);
     }
-  *line = (struct command_line){0};
-  opterr = 0;
-  optind = 1;
-  int index, rc;
-  while ((rc = getopt_long(argc, argv, ":", options, &index)) != -1) {
-    char text[200];
-    if (rc != 0) {
-      snprintf(text, sizeof text, rc == ':' ? "%s needs a value" : "unknown flag %s", argv[optind - 1]);
-      return complain(command, text);
-    }
-    take(line, &flags[known[index]], optarg, help);
   }
-  line->operands = argv + optind;
-  line->operand_count = argc - optind;
   if (*help)
     return 0;
   if (line->operand_count < command->operands_min)
-    return complain(command, "an argument is missing");
+    return complain(command, "an argument is missing", "");
   if (command->operands_max >= 0 && line->operand_count > command->operands_max)
-    return complain(command, "too many arguments");
+    return complain(command, "one argument too many: ", line->operands[command->operands_max]);
   return 0;
 }

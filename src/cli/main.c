@@ -1,8 +1,10 @@
 #include "cli/command_line.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct cli_command *const commands[] = {&cli_run, &cli_call, &cli_check};
 
@@ -32,8 +34,19 @@ static int run_command(const struct cli_command *command, int argc, char **argv)
   return command->run(&line);
 }
 
+/* A descriptor that we open must not become standard input, output or error. */
+static void fill_standard_streams(void)
+{
+  int fd = open("/dev/null", O_RDWR);
+  while (fd >= 0 && fd <= STDERR_FILENO)
+    fd = dup(fd);
+  if (fd > STDERR_FILENO)
+    close(fd);
+}
+
 int main(int argc, char **argv)
 {
+  fill_standard_streams();
   signal(SIGPIPE, SIG_IGN);
   const char *name = argc > 1 ? argv[1] : "";
   for (int i = 0; i < COMMAND_COUNT; i++)

@@ -90,6 +90,7 @@ void ask_connected(struct core *core)
 {
   struct asks *asks = &core->asks;
   forget_lists(asks);
+  asks->is_first_round_over = false;
   for (size_t i = 0; i < ASK_PER_SECOND; i++)
     asks->sent_ms[i] = INT64_MIN / 2;
   begin_round(core, core->connection == 1 ? 0 : ASK_SPREAD_MS);
@@ -199,13 +200,10 @@ bool ask_has_success(struct core *core, struct endpoint *endpoint)
 static bool take_left(struct core *core, struct ask_pair *pair)
 {
   struct asks *asks = &core->asks;
-  if (!queue_is_half_empty(core))
-    return false;
-  asks->lefts.is_told = false;
-  if (asks->lefts.has_more && !asks->round.is_going) {
-    asks->lefts.has_more = false;
+  if (queue_is_half_empty(core))
+    asks->lefts.is_told = false;
+  if (left_take_round(core))
     begin_round(core, 0);
-  }
   return left_take(core, pair);
 }
 
@@ -243,6 +241,7 @@ static bool take_round(struct core *core, struct ask_pair *pair)
     return false;
   if (round_is_over(round, asks->endpoint_count, asks->type_count)) {
     round->is_going = false;
+    asks->is_first_round_over = true;
     bool is_empty = !asks->endpoint_count || !asks->type_count;
     if (is_empty || core->now_ms < asks->next_round_ms) {
       deadline_arm(&core->deadlines, &asks->next_round, asks->next_round_ms, next_round);
@@ -278,8 +277,7 @@ static void arm_slot(struct core *core)
   int64_t at_ms = INT64_MAX;
   if (asks->round.is_going)
     at_ms = round_slot_ms(&asks->round);
-  if (queue_is_half_empty(core))
-    at_ms = earlier(at_ms, left_next_ms(core));
+  at_ms = earlier(at_ms, left_next_ms(core));
   if (at_ms == INT64_MAX)
     deadline_disarm(&core->deadlines, &asks->next_slot);
   else

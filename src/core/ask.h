@@ -64,6 +64,7 @@ struct asks {
   struct fresh_list fresh;
   struct deadline next_slot;
   struct deadline next_round;
+  bool is_first_round_over; /* of this connection */
   int64_t next_round_ms; /* not before the one that is going has ended */
   int64_t sent_ms[ASK_PER_SECOND]; /* of the last ones, a ring */
   size_t sent_at;

@@ -34,7 +34,6 @@ struct core *core_create(const struct core_ports *ports, const struct storage *s
   core->random = options->seed;
   TAILQ_INIT(&core->grown);
   notes_init(&core->notes);
-  repeat_init(&core->repeats);
   report_init(&core->reports);
   ask_init(&core->asks);
   outbox_init(&core->outbox);
@@ -169,6 +168,7 @@ void core_flush(struct core *core, int64_t now_ms)
   report_send(core);
   ask_send(core);
   outbox_send(core);
+  report_send_suspect(core);
   notes_tell(core);
   core->is_calling = false;
   batch_submit(core);
@@ -196,7 +196,6 @@ void core_tick(struct core *core, int64_t now_ms)
   for (struct deadline *due; (due = deadline_take(&core->deadlines, now_ms));)
     due->expire(core, due);
   state_unblock(core);
-  core_flush(core, now_ms);
 }
 
 void core_get_counts(const struct core *core, struct core_counts *counts)

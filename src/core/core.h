@@ -6,12 +6,13 @@
  *   core_create, core_add_endpoint …, core_set_types
  *   core_connected, then for what arrives: core_commands, core_answered, core_published
  *   for work: port queued → core_hand_out → port run → core_finish | core_put_back
- *   after each turn of the loop: core_flush; when the storage has it: core_stored, then
- *   core_flush again (with a storage that is done at once: in turn until nothing is submitted)
- *   at core_next_deadline(): core_tick
+ *   at core_next_deadline(): core_tick, which like the others only gathers
+ *   after each turn of the loop, also one with a tick: core_flush; when the storage has it:
+ *   core_stored, then core_flush again (with a storage that is done at once: in turn until
+ *   nothing is submitted)
  *
- * Ports are called from core_flush, core_stored and core_tick only, never from
- * within the other calls; a port may call back into the core (core_flush and
+ * The storage and the ports are called from core_flush and core_stored only, never
+ * from within the other calls; a port may call back into the core (core_flush and
  * core_tick do nothing then, the call that is under way goes on; core_stored and
  * core_destroy may not be called). */
 #ifndef KAALUA_CORE_CORE_H
@@ -63,12 +64,15 @@ struct core_ports {
 
 struct core_options {
   uint64_t seed;          /* of jitter and of the first request id */
-  size_t max_queued;      /* 0: 1,000 commands received or queued; beyond it, or with 16 MB of
-                             elements or of unconfirmed results, commands are left */
+  size_t max_queued;      /* 0: 1,000 commands received or queued. Beyond it only those of a type
+                             are accepted that has less than a 32nd of it waiting, so that a slow
+                             type does not keep the others out; with twice as many, or with 16 MB
+                             of elements or of unconfirmed results (the memory around each
+                             counted), all are left */
   int64_t ask_interval_ms; /* 0: 300,000; how often all outstanding commands are asked for */
   int64_t silence_ms;     /* 0: 10,000; a result array without an answer is tried again */
   bool id_reuse_never;    /* a finished id with another payload is a repeat, too */
-  size_t max_telemetry_bytes; /* 0: 1 MB waiting for the connection */
+  size_t max_telemetry_bytes; /* 0: 1 MB not confirmed yet, 128 bytes counted for each message */
 };
 
 /* Returns owned, core_destroy() it. Copies ports, storage and options. */
@@ -105,7 +109,8 @@ void core_answered(struct core *core, enum core_message kind, const char *endpoi
                    const char *type, uint32_t request_id, int status, const char *reason,
                    int64_t now_ms);
 
-/* The transport's peer has the message with this id (MQTT: PUBACK). */
+/* The transport's peer has the message with this id (MQTT: PUBACK). Enough for
+ * samples, unless the platform answers those by their request id. */
 void core_published(struct core *core, uint32_t request_id, int64_t now_ms);
 
 /* Moves up to `max` queued commands of a type, oldest first, to running; each
@@ -138,8 +143,11 @@ void core_flush(struct core *core, int64_t now_ms);
 /* The storage has carried out the batch that was submitted last. */
 void core_stored(struct core *core, int64_t now_ms);
 
-/* The time of the next core_tick(), INT64_MAX where nothing is due. */
+/* The time of the next core_tick(), INT64_MAX where nothing is due. Holds until the
+ * next other call. */
 int64_t core_next_deadline(const struct core *core);
+
+/* Takes what is due; sent and submitted is it by the core_flush() that follows. */
 void core_tick(struct core *core, int64_t now_ms);
 
 struct core_counts {

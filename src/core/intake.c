@@ -72,8 +72,11 @@ static void keep_for_later(struct core *core, struct command_life *life, const s
     core->counts.repeats++;
     return;
   }
-  life->again = memory_copied(element->text, element->size_bytes);
-  life->again_bytes = element->size_bytes;
+  if (queue_is_full(core, intake->type)) {
+    leave(core, intake, life->command.key.id);
+    return;
+  }
+  life_set_again(core, life, element->text, element->size_bytes);
   life->again_wall_ms = intake->received_wall_ms;
 }
 
@@ -105,7 +108,7 @@ static void take_element(struct core *core, const struct intake *intake,
     core->counts.repeats++;
     if (life)
       report_hasten(core, life);
-  } else if (queue_is_full(core)) {
+  } else if (queue_is_full(core, intake->type)) {
     leave(core, intake, read.id);
   } else {
     take(core, intake, element, &read, is_refused ? &refusal : NULL);

@@ -1,6 +1,7 @@
 #include "core/left.h"
 
 #include "base/memory.h"
+#include "core/queue.h"
 #include "core/state.h"
 
 #include <stdlib.h>
@@ -14,6 +15,7 @@ struct left {
 void left_init(struct lefts *lefts)
 {
   TAILQ_INIT(&lefts->list);
+  lefts->round_ms = INT64_MIN / 2;
 }
 
 static void drop(struct lefts *lefts, struct left *left)
@@ -54,10 +56,10 @@ static struct left *next(struct core *core)
 {
   struct left *left, *other;
   TAILQ_FOREACH(left, &core->asks.lefts.list, place) {
-    if (left->is_due)
-      return left;
     struct type *type = left->pair.type;
-    if (core->now_ms - type->ask.left_asked_ms < LEFT_GAP_MS)
+    if (left->is_due && queue_has_room_again(core, type))
+      return left;
+    if (core->now_ms - type->ask.left_asked_ms < LEFT_GAP_MS || !queue_has_room_again(core, type))
       continue;
     type->ask.left_asked_ms = core->now_ms;
     TAILQ_FOREACH(other, &core->asks.lefts.list, place)
@@ -66,6 +68,21 @@ static struct left *next(struct core *core)
     return left;
   }
   return NULL;
+}
+
+static bool wants_round(const struct core *core)
+{
+  return core->asks.lefts.has_more && !core->asks.round.is_going && queue_is_half_empty(core);
+}
+
+bool left_take_round(struct core *core)
+{
+  struct lefts *lefts = &core->asks.lefts;
+  if (!wants_round(core) || core->now_ms - lefts->round_ms < LEFT_ROUND_GAP_MS)
+    return false;
+  lefts->has_more = false;
+  lefts->round_ms = core->now_ms;
+  return true;
 }
 
 bool left_take(struct core *core, struct ask_pair *pair)
@@ -80,11 +97,12 @@ bool left_take(struct core *core, struct ask_pair *pair)
 
 int64_t left_next_ms(const struct core *core)
 {
-  int64_t next_ms = INT64_MAX;
+  int64_t next_ms = wants_round(core) ? core->asks.lefts.round_ms + LEFT_ROUND_GAP_MS : INT64_MAX;
   const struct left *left;
   TAILQ_FOREACH(left, &core->asks.lefts.list, place) {
-    int64_t at_ms = left->pair.type->ask.left_asked_ms + LEFT_GAP_MS;
-    if (at_ms < next_ms)
+    const struct type *type = left->pair.type;
+    int64_t at_ms = type->ask.left_asked_ms + LEFT_GAP_MS;
+    if (at_ms < next_ms && queue_has_room_again(core, type))
       next_ms = at_ms;
   }
   return next_ms;

@@ -47,6 +47,18 @@ void life_release_lane(struct core *core, struct lane *lane)
   free(lane);
 }
 
+static void count(struct core *core, const struct command_life *life, size_t more)
+{
+  core->lives.counts[life->command.state] += more;
+  if (life->command.state == COMMAND_RECEIVED || life->command.state == COMMAND_QUEUED)
+    life->lane->type->backlog += more;
+}
+
+static void uncount(struct core *core, const struct command_life *life)
+{
+  count(core, life, (size_t)-1);
+}
+
 struct command_life *life_create(struct core *core, struct endpoint *endpoint, struct type *type,
                                  int64_t id)
 {
@@ -58,7 +70,8 @@ struct command_life *life_create(struct core *core, struct endpoint *endpoint, s
   life->lane->lives++;
   life->order = ++core->lives.orders;
   life->command.state = COMMAND_RECEIVED;
-  core->lives.counts[COMMAND_RECEIVED]++;
+  count(core, life, 1);
+  core->lives.element_bytes += LIFE_BYTES;
   tsearch(life, &core->lives.tree, compare_lives);
   return life;
 }
@@ -71,9 +84,9 @@ struct command_life *life_find(struct core *core, const struct command_key *key)
 
 void life_set_state(struct core *core, struct command_life *life, enum command_state state)
 {
-  core->lives.counts[life->command.state]--;
-  core->lives.counts[state]++;
+  uncount(core, life);
   life->command.state = state;
+  count(core, life, 1);
 }
 
 static void drop_element(struct core *core, struct command_life *life)
@@ -91,30 +104,46 @@ void life_set_element(struct core *core, struct command_life *life, const char *
   core->lives.element_bytes += size;
 }
 
+void life_set_again(struct core *core, struct command_life *life, const char *text, size_t size)
+{
+  life->again = memory_copied(text, size);
+  life->again_bytes = size;
+  core->lives.element_bytes += size;
+}
+
 static size_t result_bytes(const struct command_life *life)
 {
   const struct command_result *result = &life->command.result;
   return result->payload_bytes + (result->reason ? strlen(result->reason) : 0);
 }
 
+static void drop_result(struct core *core, struct command_life *life)
+{
+  if (life->has_result)
+    core->lives.result_bytes -= result_bytes(life) + LIFE_BYTES;
+  else
+    core->lives.element_bytes -= LIFE_BYTES;
+  command_result_clear(&life->command.result);
+}
+
 void life_set_result(struct core *core, struct command_life *life, struct command_result *result)
 {
   drop_element(core, life);
-  core->lives.result_bytes -= result_bytes(life);
-  command_result_clear(&life->command.result);
+  drop_result(core, life);
   life->command.result = *result;
+  life->has_result = true;
   *result = (struct command_result){0};
-  core->lives.result_bytes += result_bytes(life);
+  core->lives.result_bytes += result_bytes(life) + LIFE_BYTES;
 }
 
 void life_destroy(struct core *core, struct command_life *life)
 {
   report_leave(core, life);
   drop_element(core, life);
-  core->lives.result_bytes -= result_bytes(life);
-  command_result_clear(&life->command.result);
+  drop_result(core, life);
+  core->lives.element_bytes -= life->again_bytes;
   free(life->again);
-  core->lives.counts[life->command.state]--;
+  uncount(core, life);
   tdelete(life, &core->lives.tree, compare_lives);
   life->lane->lives--;
   life_release_lane(core, life->lane);

@@ -20,7 +20,7 @@ TAILQ_HEAD(life_list, command_life);
 enum life_place {
   LIFE_NOWHERE,     /* not done, or a result without a connection */
   LIFE_READY,       /* in its lane's list: goes with the next array */
-  LIFE_SUSPECT,     /* in reports.suspects: goes alone, after all others */
+  LIFE_SUSPECT,     /* in reports.suspects: goes alone, when all others are through */
   LIFE_OUTSTANDING, /* sent in `report`, not answered yet */
   LIFE_BACKING_OFF, /* `retry` is armed */
   LIFE_SETTLING,    /* confirmed or refused; the storage is being told */
@@ -49,6 +49,8 @@ struct command_life {
   bool has_begun : 1; /* the port run was called */
   bool is_answer : 1; /* of the storage, to a repeat */
   bool goes_alone : 1; /* an array with it was refused */
+  bool has_result : 1;
+  bool is_published : 1; /* the broker has it, as it was sent last */
 };
 
 struct lane {
@@ -61,13 +63,17 @@ struct lane {
   TAILQ_ENTRY(lane) sending;
 };
 
+/* What a life takes beside element and result, its lane and two nodes of trees
+ * among it; the allocator adds to each of some eight blocks. */
+enum { LIFE_BYTES = sizeof(struct command_life) + sizeof(struct lane) + 2 * 32 + 8 * 16 };
+
 struct lives {
   void *tree;  /* of struct command_life, by key */
   void *lanes; /* of struct lane, by endpoint and type */
   uint64_t orders;
-  size_t counts[COMMAND_REFUSED + 1]; /* by state */
-  size_t element_bytes;
-  size_t result_bytes;
+  size_t counts[COMMAND_REFUSED + 1]; /* by state; received and queued also in type.backlog */
+  size_t element_bytes; /* of those without a result: elements, and LIFE_BYTES for each */
+  size_t result_bytes;  /* the same of those with one */
 };
 
 /* A received command without element and result, counted and findable. */
@@ -79,6 +85,9 @@ struct command_life *life_find(struct core *core, const struct command_key *key)
 
 void life_set_state(struct core *core, struct command_life *life, enum command_state state);
 void life_set_element(struct core *core, struct command_life *life, const char *text, size_t size);
+
+/* Keeps the element of a delivery for when the life is settled. */
+void life_set_again(struct core *core, struct command_life *life, const char *text, size_t size);
 
 /* Takes what `result` owns. The element is not needed from then on. */
 void life_set_result(struct core *core, struct command_life *life, struct command_result *result);

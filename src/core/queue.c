@@ -2,25 +2,43 @@
 
 #include "core/state.h"
 
-/* Bytes of elements not yet run, and of results not yet confirmed: a count
+/* Bytes of elements that have not ended, and of results not yet confirmed: a count
  * alone would let 1,000 commands of 256 kB each in. */
 enum { MAX_BYTES = 16 * 1024 * 1024 };
+
+enum { OWN_PART = 32 }; /* what each type may have waiting in any case: a 32nd of the room */
 
 static size_t waiting(const struct core *core)
 {
   return core->lives.counts[COMMAND_RECEIVED] + core->lives.counts[COMMAND_QUEUED];
 }
 
-bool queue_is_full(const struct core *core)
+bool queue_is_full(const struct core *core, const struct type *type)
 {
-  return waiting(core) >= core->options.max_queued || core->lives.element_bytes >= MAX_BYTES ||
+  size_t max = core->options.max_queued;
+  if (type->backlog < max / OWN_PART)
+    max *= 2;
+  return waiting(core) >= max || core->lives.element_bytes >= MAX_BYTES ||
          core->lives.result_bytes >= MAX_BYTES;
+}
+
+static bool is_half_empty(const struct core *core, size_t max)
+{
+  return waiting(core) <= max / 2 && core->lives.element_bytes <= MAX_BYTES / 2 &&
+         core->lives.result_bytes <= MAX_BYTES / 2;
 }
 
 bool queue_is_half_empty(const struct core *core)
 {
-  return waiting(core) <= core->options.max_queued / 2 &&
-         core->lives.element_bytes <= MAX_BYTES / 2 && core->lives.result_bytes <= MAX_BYTES / 2;
+  return is_half_empty(core, core->options.max_queued);
+}
+
+bool queue_has_room_again(const struct core *core, const struct type *type)
+{
+  size_t max = core->options.max_queued;
+  size_t own = max / OWN_PART;
+  return is_half_empty(core, max) ||
+         (own && type->backlog <= own / 2 && is_half_empty(core, max / 2 * 3));
 }
 
 void queue_accept(struct core *core, struct command_life *life, enum change_kind kind)

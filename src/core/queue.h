@@ -20,8 +20,14 @@ void queue_run(struct core *core, struct command_life *life);
 /* Calls the port queued for each type whose queue grew. */
 void queue_announce(struct core *core);
 
-/* Whether no further command can be taken, and whether half of the room is free again. */
-bool queue_is_full(const struct core *core);
+/* Whether no further command of the type can be taken. Room is for max_queued
+ * commands, and beyond it, up to twice as many, for those of a type that has but
+ * a few waiting. */
+bool queue_is_full(const struct core *core, const struct type *type);
+
+/* Whether half of the room is free again: of all, or of what a type may have
+ * where the others have filled it. */
 bool queue_is_half_empty(const struct core *core);
+bool queue_has_room_again(const struct core *core, const struct type *type);
 
 #endif

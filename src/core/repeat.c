@@ -6,15 +6,15 @@
 #include "core/state.h"
 
 #include <search.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct resend {
   struct command_key key; /* first: the tree compares through it */
-  TAILQ_ENTRY(resend) age;
+  struct deadline pause; /* always armed */
   uint8_t digest[JSONTEXT_DIGEST_BYTES];
-  int64_t sent_ms;
   int64_t gap_ms;
 };
 
@@ -23,29 +23,29 @@ static int compare(const void *a, const void *b)
   return command_key_compare(a, b);
 }
 
-void repeat_init(struct repeats *repeats)
-{
-  TAILQ_INIT(&repeats->by_age);
-}
-
 static struct resend *find(struct repeats *repeats, const struct command_key *key)
 {
   struct resend **node = tfind(key, &repeats->tree, compare);
   return node ? *node : NULL;
 }
 
+static struct resend *of_pause(struct deadline *pause)
+{
+  return (void *)((char *)pause - offsetof(struct resend, pause));
+}
+
 static void forget(struct repeats *repeats, struct resend *resend)
 {
   tdelete(resend, &repeats->tree, compare);
-  TAILQ_REMOVE(&repeats->by_age, resend, age);
-  repeats->count--;
+  deadline_disarm(&repeats->pauses, &resend->pause);
   free(resend);
 }
 
 void repeat_clear(struct repeats *repeats)
 {
-  for (struct resend *resend; (resend = TAILQ_FIRST(&repeats->by_age));)
-    forget(repeats, resend);
+  while (repeats->pauses.count)
+    forget(repeats, of_pause(repeats->pauses.heap[repeats->pauses.count - 1]));
+  deadlines_clear(&repeats->pauses);
 }
 
 static bool is_same(const struct core *core, const uint8_t a[], const uint8_t b[])
@@ -57,7 +57,7 @@ bool repeat_is_too_soon(struct core *core, const struct command_key *key,
                         const uint8_t digest[JSONTEXT_DIGEST_BYTES])
 {
   struct resend *resend = find(&core->repeats, key);
-  return resend && core->now_ms - resend->sent_ms < resend->gap_ms &&
+  return resend && core->now_ms < resend->pause.due_ms &&
          is_same(core, resend->digest, digest);
 }
 
@@ -67,25 +67,27 @@ bool repeat_is_new(const struct core *core, const struct command_life *life,
   return life->is_answer && !is_same(core, life->command.digest, digest);
 }
 
-static void remember(struct core *core, const struct command_key *key, const uint8_t digest[])
+/* Begins the pause after an answer; returns false where it cannot be remembered. */
+static bool remember(struct core *core, const struct command_key *key, const uint8_t digest[])
 {
   struct repeats *repeats = &core->repeats;
   struct resend *resend = find(repeats, key);
   if (resend) {
-    TAILQ_REMOVE(&repeats->by_age, resend, age);
     resend->gap_ms = state_back_off_ms(resend->gap_ms, 1);
   } else {
-    if (repeats->count == REPEAT_MAX_RESENDS)
-      forget(repeats, TAILQ_FIRST(&repeats->by_age));
+    if (repeats->pauses.count >= REPEAT_MAX_RESENDS) {
+      if (deadline_next_ms(&repeats->pauses) > core->now_ms)
+        return false;
+      forget(repeats, of_pause(repeats->pauses.heap[0]));
+    }
     resend = memory_zeroed(1, sizeof *resend);
     resend->key = *key;
     resend->gap_ms = REPEAT_GAP_MS;
     tsearch(resend, &repeats->tree, compare);
-    repeats->count++;
   }
   memcpy(resend->digest, digest, JSONTEXT_DIGEST_BYTES);
-  resend->sent_ms = core->now_ms;
-  TAILQ_INSERT_TAIL(&repeats->by_age, resend, age);
+  deadline_arm(&repeats->pauses, &resend->pause, core->now_ms + resend->gap_ms, deadline_wake);
+  return true;
 }
 
 static const char *age_in_words(char text[64], int64_t age_ms)
@@ -110,11 +112,11 @@ static void answer(struct core *core, struct command_life *life, struct storage_
 {
   const struct command_key *key = &life->command.key;
   core->counts.repeats++;
-  if (!core->is_connected || repeat_is_too_soon(core, key, life->command.digest)) {
+  if (!core->is_connected || repeat_is_too_soon(core, key, life->command.digest) ||
+      !remember(core, key, life->command.digest)) {
     life_destroy(core, life);
     return;
   }
-  remember(core, key, life->command.digest);
   int64_t age_ms = life->command.received_wall_ms - record->done_wall_ms;
   notes_add(core, CORE_NOTE_REPEAT, key->endpoint, key->type, key->id,
             "answered from what is stored: %d %s, %s", record->result.status,

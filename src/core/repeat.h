@@ -4,27 +4,23 @@
 #define KAALUA_CORE_REPEAT_H
 
 #include "core/command.h"
+#include "core/deadline.h"
 #include "core/storage.h"
 
 #include <stdbool.h>
-#include <sys/queue.h>
 
-enum { REPEAT_MAX_RESENDS = 1000, REPEAT_GAP_MS = 5000 };
+enum { REPEAT_MAX_RESENDS = 4096, REPEAT_GAP_MS = 5000 };
 
 struct core;
 struct command_life;
-struct resend;
-TAILQ_HEAD(resend_list, resend);
 
-/* When stored answers were resent on this connection; the oldest goes first
- * where there are too many. */
+/* When stored answers were resent on this connection. Where there are too many,
+ * one whose pause is over is forgotten; while none is, no other is answered: to
+ * forget the pauses would be to have none. */
 struct repeats {
   void *tree;
-  struct resend_list by_age;
-  size_t count;
+  struct deadlines pauses; /* each one's end; also the list of all */
 };
-
-void repeat_init(struct repeats *repeats);
 
 /* Whether it was answered from the storage so lately that it is not to be
  * answered, nor looked for in the storage, again. */

@@ -102,19 +102,15 @@ void report_forget_silent(struct core *core)
     report_destroy(core, TAILQ_FIRST(&core->reports.silent));
 }
 
-static void suspect_waited(struct core *core, struct deadline *deadline)
+static void list_suspect(struct reports *reports, struct command_life *life)
 {
-  (void)deadline;
-  core->reports.suspect_is_due = true;
-}
-
-static void list_suspect(struct core *core, struct command_life *life)
-{
-  struct reports *reports = &core->reports;
-  TAILQ_INSERT_TAIL(&reports->suspects, life, place);
-  if (!deadline_is_armed(&reports->suspect_wait))
-    deadline_arm(&core->deadlines, &reports->suspect_wait, core->now_ms + REPORT_SUSPECT_WAIT_MS,
-                 suspect_waited);
+  struct command_life *before = TAILQ_LAST(&reports->suspects, life_list);
+  while (before && before->disconnections > life->disconnections)
+    before = TAILQ_PREV(before, life_list, place);
+  if (before)
+    TAILQ_INSERT_AFTER(&reports->suspects, before, life, place);
+  else
+    TAILQ_INSERT_HEAD(&reports->suspects, life, place);
 }
 
 void report_ready(struct core *core, struct command_life *life, bool goes_first)
@@ -122,7 +118,7 @@ void report_ready(struct core *core, struct command_life *life, bool goes_first)
   report_leave(core, life);
   if (life->disconnections >= REPORT_SUSPECT_AT) {
     life->where = LIFE_SUSPECT;
-    list_suspect(core, life);
+    list_suspect(&core->reports, life);
     return;
   }
   life->where = LIFE_READY;
@@ -244,6 +240,7 @@ static void stamp_sent(struct core *core, const struct report *report)
     if (!life || life->report != report)
       continue;
     life->sent_ms = core->now_ms;
+    life->is_published = false;
     if (!life->tries++)
       life->first_sent_ms = core->now_ms;
   }
@@ -276,22 +273,6 @@ static int send_array(struct core *core, struct command_life *first, bool is_sus
   return rc;
 }
 
-static void send_suspect(struct core *core)
-{
-  struct reports *reports = &core->reports;
-  struct command_life *life = TAILQ_FIRST(&reports->suspects);
-  bool others_go = !TAILQ_EMPTY(&reports->outstanding) || !TAILQ_EMPTY(&reports->sending);
-  if (reports->suspect || (life && others_go && !reports->suspect_is_due))
-    return;
-  deadline_disarm(&core->deadlines, &reports->suspect_wait);
-  reports->suspect_is_due = false;
-  if (!life)
-    return;
-  if (!send_array(core, life, true) && (life = TAILQ_FIRST(&reports->suspects)))
-    deadline_arm(&core->deadlines, &reports->suspect_wait, core->now_ms + REPORT_SUSPECT_WAIT_MS,
-                 suspect_waited);
-}
-
 void report_send(struct core *core)
 {
   struct lane *lane;
@@ -300,8 +281,27 @@ void report_send(struct core *core)
     TAILQ_INSERT_TAIL(&core->reports.sending, lane, sending);
     send_array(core, TAILQ_FIRST(&lane->ready), false);
   }
-  if (core->is_connected && !core->is_blocked)
-    send_suspect(core);
+}
+
+/* What may cut the connection goes when everything else had its chance: were it
+ * sent at once, each connection would be lost before its requests are answered. */
+void report_send_suspect(struct core *core)
+{
+  struct reports *reports = &core->reports;
+  struct command_life *life = TAILQ_FIRST(&reports->suspects);
+  if (!core->is_connected || !life) {
+    deadline_disarm(&core->deadlines, &reports->suspect_wait);
+    return;
+  }
+  int64_t wait_ms = (int64_t)REPORT_SUSPECT_WAIT_MS << (life->disconnections - REPORT_SUSPECT_AT);
+  if (wait_ms > REPORT_SUSPECT_MAX_WAIT_MS)
+    wait_ms = REPORT_SUSPECT_MAX_WAIT_MS;
+  if (core->now_ms - core->connected_ms < wait_ms)
+    deadline_arm(&core->deadlines, &reports->suspect_wait, core->connected_ms + wait_ms,
+                 deadline_wake);
+  else if (!reports->suspect && !core->is_blocked && TAILQ_EMPTY(&reports->sending) &&
+           core->asks.is_first_round_over)
+    send_array(core, life, true);
 }
 
 void report_connected(struct core *core)
@@ -314,6 +314,14 @@ void report_connected(struct core *core)
   }
 }
 
+/* While a suspect is under way no other is suspected. */
+static bool precedes_disconnection(const struct reports *reports, const struct command_life *life)
+{
+  if (life->disconnections >= REPORT_SUSPECT_AT)
+    return life->where == LIFE_OUTSTANDING || life->where == LIFE_BACKING_OFF;
+  return life->where == LIFE_OUTSTANDING && !reports->suspect;
+}
+
 void report_disconnected(struct core *core)
 {
   struct reports *reports = &core->reports;
@@ -321,15 +329,13 @@ void report_disconnected(struct core *core)
   while ((life = TAILQ_FIRST(&reports->answers)))
     verdict_drop_answer(core, life);
   TAILQ_FOREACH(life, &reports->unconfirmed, all) {
-    if (life->where == LIFE_OUTSTANDING && life->disconnections < REPORT_SUSPECT_AT)
+    if (precedes_disconnection(reports, life) && life->disconnections < REPORT_SUSPECT_MOST)
       life->disconnections++;
     if (life->where == LIFE_OUTSTANDING || life->where == LIFE_BACKING_OFF)
       report_leave(core, life);
   }
   while (!TAILQ_EMPTY(&reports->outstanding))
     report_silence(core, TAILQ_FIRST(&reports->outstanding));
-  deadline_disarm(&core->deadlines, &reports->suspect_wait);
-  reports->suspect_is_due = false;
 }
 
 static void free_report(void *report)

@@ -15,7 +15,11 @@ enum {
   REPORT_MAX_BYTES = 256 * 1024,
   REPORT_MAX_SILENT = 4096,   /* results in arrays that were given up and may still be answered */
   REPORT_SUSPECT_AT = 3,      /* disconnections while it was outstanding */
-  REPORT_SUSPECT_WAIT_MS = 60 * 1000,
+  REPORT_SUSPECT_WAIT_MS = 60 * 1000, /* of connection before it goes; doubles each time it
+                                         precedes another disconnection */
+  REPORT_SUSPECT_MAX_WAIT_MS = 3600 * 1000,
+  REPORT_SUSPECT_MOST = 9, /* disconnections that are counted: the longest wait is reached */
+  REPORT_ACQUIT_MS = 10 * 1000, /* of connection after its silence: something else cuts it */
   REPORT_RETRY_MS = 5000,
 };
 
@@ -48,11 +52,10 @@ struct reports {
   struct lane_list sending; /* lanes with something to send and room for an array */
   struct life_list unconfirmed; /* done, in that order */
   struct life_list answers;     /* stored answers that are not sent and answered yet */
-  struct life_list suspects;
+  struct life_list suspects;    /* those with fewer disconnections first */
   struct report *suspect;       /* the suspect that is outstanding */
-  struct deadline suspect_wait; /* armed while suspects wait for others */
-  bool suspect_is_due;
-  bool was_answered; /* the platform answers results by their request id */
+  struct deadline suspect_wait; /* armed while the first one waits */
+  bool was_answered; /* the platform has confirmed a result by its request id */
   struct buffer scratch;
 };
 
@@ -75,8 +78,11 @@ void report_leave(struct core *core, struct command_life *life);
  * forward, within a limit. */
 void report_hasten(struct core *core, struct command_life *life);
 
-/* Sends what is ready. */
+/* Sends what is ready, but for suspects. */
 void report_send(struct core *core);
+
+/* Sends a suspect, where its time has come and all else was sent. */
+void report_send_suspect(struct core *core);
 
 /* Gives it up as an array under way; it stays known as a silent one. */
 void report_silence(struct core *core, struct report *report);

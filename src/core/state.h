@@ -33,6 +33,7 @@ struct endpoint {
 struct type {
   struct ask_type ask;
   struct life_list queue; /* queued, in the order of arrival */
+  size_t backlog;         /* received or queued */
   size_t waiting;         /* received, and not on its way to a worker */
   size_t ahead;           /* room that was announced for what has not come yet */
   size_t coming;          /* received, to run as soon as it is durable, within `ahead` */

@@ -48,7 +48,8 @@ struct change {
 struct storage {
   void *context;
   /* Takes a batch, never empty; the array stays the core's and is left alone until
-   * core_stored(), which must not be called from within. */
+   * core_stored(), which must not be called from within. The storage must be idle
+   * before core_destroy(): a batch, and the commands it names, go with the core. */
   void (*submit)(void *context, struct change *changes, size_t count);
 };
 

@@ -25,10 +25,15 @@ static void settle(struct core *core, struct command_life *life, enum change_kin
   batch_add(core, kind, life);
 }
 
+/* A suspect that the broker took, and after which the connection stood on, is
+ * none any more. */
 static void retry(struct core *core, struct deadline *deadline)
 {
   struct command_life *life =
       (void *)((char *)deadline - offsetof(struct command_life, retry));
+  if (life->is_published &&
+      core->now_ms - life->sent_ms >= core->options.silence_ms + REPORT_ACQUIT_MS)
+    life->disconnections = 0;
   report_ready(core, life, false);
 }
 
@@ -45,6 +50,8 @@ static void back_off(struct core *core, struct command_life *life, double spread
   int64_t delay_ms = (int64_t)((double)state_back_off_ms(REPORT_RETRY_MS, life->failures) * spread);
   if (life->failures < UINT8_MAX)
     life->failures++;
+  if (life->disconnections >= REPORT_SUSPECT_AT && delay_ms < REPORT_ACQUIT_MS)
+    delay_ms = REPORT_ACQUIT_MS;
   deadline_arm(&core->deadlines, &life->retry, core->now_ms + delay_ms, retry);
 }
 
@@ -79,6 +86,19 @@ static void send_one_by_one(struct core *core, struct report *report)
   }
 }
 
+/* An answer, whatever it says: the connection outlived them, and silence has to
+ * begin anew before the broker's word may count. */
+static void hear(struct core *core, struct report *report)
+{
+  for (size_t i = 0; i < report->count; i++) {
+    struct command_life *life = report_member_life(core, report, i);
+    if (!life || life->report != report)
+      continue;
+    life->disconnections = 0;
+    life->tries = 0;
+  }
+}
+
 static bool is_final(int status)
 {
   return status == 400 || status == 404 || status == 409 || status == 410 || status == 422;
@@ -101,6 +121,7 @@ static void failed(struct core *core, struct report *report, int status, const c
     refuse(core, report, status, reason);
     return;
   }
+  hear(core, report);
   bool one_by_one = report->count > 1 && status >= 400 && status < 500;
   notes_add(core, CORE_NOTE_RESULT_RETRY, report->endpoint->token, report->type->name,
             report->members[0].id, "%zu result%s answered with %d %s; sent again%s", report->count,
@@ -122,23 +143,28 @@ void verdict_answered(struct core *core, const char *endpoint, const char *type,
                 "an error that belongs to no result array under way: %d %s", status, reason);
     return;
   }
-  core->reports.was_answered = true;
-  if (!status)
+  if (!status) {
+    core->reports.was_answered = true;
     confirm(core, report);
-  else if (report->lane)
+  } else if (report->lane) {
     failed(core, report, status, reason);
+  }
   report_destroy(core, report);
 }
 
 bool verdict_published(struct core *core, uint32_t request_id)
 {
   struct report *report = report_find(core, request_id);
-  if (report)
-    report->is_published = true;
-  return report != NULL;
+  if (!report)
+    return false;
+  report->is_published = true;
+  struct command_life *life = report_member_life(core, report, 0);
+  if (life && report->count == 1) /* a suspect goes alone */
+    life->is_published = true;
+  return true;
 }
 
-/* A platform that has never answered a result by its request id may never do so. */
+/* A platform that has never confirmed a result by its request id may never do so. */
 static void trust_broker(struct core *core, struct report *report)
 {
   if (core->reports.was_answered || !report->is_published)

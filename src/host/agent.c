@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 
 enum {
@@ -55,16 +56,17 @@ static void enter_reporting(struct agent *agent)
   loop_timer_set(agent->stop, clock_monotonic_ms() + (agent->is_connected ? REPORTING_MS : 0));
 }
 
-/* After each turn of the loop: what gathered goes to the storage and out. */
+/* Before the loop waits: what gathered goes to the storage and out. */
 static void pump(void *context)
 {
   struct agent *agent = context;
-  do {
-    agent->has_submitted = false;
+  for (;;) {
     core_flush(agent->core, clock_monotonic_ms());
-    if (agent->has_submitted)
-      core_stored(agent->core, clock_monotonic_ms());
-  } while (agent->has_submitted);
+    if (!agent->has_submitted)
+      break;
+    agent->has_submitted = false;
+    core_stored(agent->core, clock_monotonic_ms());
+  }
   loop_timer_set(agent->tick, core_next_deadline(agent->core));
   if (agent->stage == STAGE_WORK_ENDS && !handlers_busy(agent->handlers))
     enter_reporting(agent);
@@ -91,7 +93,8 @@ static void on_signal(void *context, int signal)
 {
   struct agent *agent = context;
   if (signal == SIGHUP) {
-    handlers_start(agent->handlers);
+    if (agent->stage == STAGE_RUNS)
+      handlers_rescan(agent->handlers);
     return;
   }
   log_info("agent", "stopping", "signal", signal == SIGTERM ? "SIGTERM" : "SIGINT", "running",
@@ -275,7 +278,7 @@ static void open_parts(struct agent *agent)
   create_handlers(agent);
   agent->tick = loop_timer_create(agent->loop, on_tick, agent);
   agent->stop = loop_timer_create(agent->loop, on_stop_time, agent);
-  loop_after_turn(agent->loop, pump, agent);
+  loop_each_turn(agent->loop, pump, agent);
   static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
   for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
     loop_on_signal(agent->loop, signals[i], on_signal, agent);
@@ -283,7 +286,7 @@ static void open_parts(struct agent *agent)
 
 static void close_parts(struct agent *agent)
 {
-  loop_after_turn(agent->loop, NULL, NULL);
+  loop_each_turn(agent->loop, NULL, NULL);
   if (agent->has_transport)
     agent->transport.close(agent->transport.context, 1000);
   handlers_destroy(agent->handlers);
@@ -293,8 +296,18 @@ static void close_parts(struct agent *agent)
   memory_storage_destroy(agent->storage);
 }
 
+/* Tokens and passwords are in our memory and environment: neither a debugger
+ * nor a core dump nor /proc shows them to other processes of our user. */
+static void hide_process(void)
+{
+#if !defined(__SANITIZE_ADDRESS__) /* whose leak check traces us */
+  prctl(PR_SET_DUMPABLE, 0);
+#endif
+}
+
 int agent_run(const struct config *config, struct workplace *workplace)
 {
+  hide_process();
   struct agent agent = {.config = config, .workplace = workplace, .loop = workplace->loop};
   struct error error = {0};
   if (state_open(&agent.state, config->state, &error) < 0) {

@@ -158,6 +158,8 @@ static void read_tokens(struct loading *loading, const char *path, bool several)
     if (!several)
       break;
   }
+  if (size >= 0 && several)
+    faults_add(loading->faults, path, 0, "more than %d endpoint tokens", TOKENS_MAX);
   free(line);
   fclose(file);
   if (!loading->config->token_count)
@@ -216,6 +218,9 @@ static void take_handlers(struct loading *loading)
       if (*path)
         add_directory(config, memory_text(path));
     free(copy);
+    if (!config->handler_count)
+      faults_add(loading->faults, given.name, 0, "handlers: expected a directory, or several "
+                 "joined by ':', got \"%s\"", given.value);
   } else if (json_array_size(list)) {
     for (size_t i = 0; i < json_array_size(list); i++)
       add_directory(config, resolved(loading, json_string_value(json_array_get(list, i))));
@@ -243,6 +248,8 @@ static void take_rest(struct loading *loading)
   char *from_file = file_path(loading, "state");
   set(&config->state, state.value ? state.value : from_file ? from_file : "/var/lib/kaalua");
   free(from_file);
+  if (!*config->state)
+    faults_add(loading->faults, state.name, 0, "state: expected a directory, got an empty text");
   struct origin level =
       look_up(loading, "--log-level", loading->flags->log_level, "KAALUA_LOG_LEVEL", "log_level");
   config->log_level = LOG_LEVEL_INFO;

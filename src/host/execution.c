@@ -11,8 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
-enum { ARGUMENTS_MAX = 4096, TERMINATE_MS = 1000 };
+enum {
+  ARGUMENTS_MAX = 4096,
+  TERMINATE_MS = 1000,
+  LEFTOVERS_MAX = 16, /* programs of one command that left something behind */
+};
 
 struct captured {
   struct buffer bytes;
@@ -20,7 +25,8 @@ struct captured {
 };
 
 struct execution {
-  LIST_ENTRY(execution) link;
+  TAILQ_ENTRY(execution) link;
+  struct executions *list;
   struct process *process; /* NULL once it is over */
   struct loop_timer *timer;
   struct execution_caller caller;
@@ -96,7 +102,8 @@ static bool is_granted(const json_t *needs, const char *program)
   if (json_is_true(exec))
     return true;
   for (size_t i = 0; i < json_array_size(exec); i++)
-    if (!strcmp(json_string_value(json_array_get(exec, i)), program))
+    if (json_is_string(json_array_get(exec, i)) &&
+        !strcmp(json_string_value(json_array_get(exec, i)), program))
       return true;
   return false;
 }
@@ -108,6 +115,19 @@ static void put_captured(struct buffer *out, const struct captured *captured)
   frame_put_bytes(out, bytes, captured->left_out ? utf8_whole(bytes, size) : size);
 }
 
+static void destroy(struct execution *execution)
+{
+  TAILQ_REMOVE(execution->list, execution, link);
+  process_release(execution->process);
+  loop_timer_destroy(execution->timer);
+  buffer_clear(&execution->out.bytes);
+  buffer_clear(&execution->err.bytes);
+  free(execution->program);
+  free(execution->failure);
+  free(execution);
+}
+
+/* Answers; from then on it is only kept for what the program left behind. */
 static void answer(struct execution *execution, const char *failure, int code, int signal,
                    bool timed_out)
 {
@@ -127,6 +147,8 @@ static void answer(struct execution *execution, const char *failure, int code, i
   loop_timer_set(execution->timer, INT64_MAX);
   execution->caller.answer(execution->caller.context, out.data, out.size_bytes);
   buffer_clear(&out);
+  buffer_clear(&execution->out.bytes);
+  buffer_clear(&execution->err.bytes);
 }
 
 static void answer_failure(struct execution *execution, const char *why)
@@ -163,19 +185,24 @@ static void on_ended(void *context, const struct worker_ending *ending)
     answer(execution, "", WEXITSTATUS(ending->wait_status), 0, execution->asked);
 }
 
+static void on_gone(void *context)
+{
+  destroy(context);
+}
+
 static void on_time(void *context)
 {
   struct execution *execution = context;
   if (execution->failure) {
     answer_failure(execution, execution->failure);
+    destroy(execution);
   } else if (!execution->asked) {
     execution->asked = true;
     process_ask(execution->process); /* SIGTERM */
     loop_timer_set(execution->timer, clock_monotonic_ms() + TERMINATE_MS);
   } else {
-    process_release(execution->process);
-    execution->process = NULL;
     answer(execution, "", -1, SIGKILL, true);
+    destroy(execution);
   }
 }
 
@@ -214,8 +241,10 @@ static void launch(struct execution *execution, const struct workplace *workplac
       .environment = environment,
       .cwd = *request->cwd ? request->cwd : NULL,
       .input = request->has_input && !request->detach,
+      .quiet = request->detach,
       .received = on_received,
       .ended = on_ended,
+      .gone = on_gone,
       .context = execution,
   };
   struct error error = {0};
@@ -228,6 +257,31 @@ static void launch(struct execution *execution, const struct workplace *workplac
     process_input(execution->process, request->input, request->input_bytes);
 }
 
+/* Why the request cannot be carried out at all; NULL where it can. */
+static const char *objection(const struct request *request, const json_t *needs)
+{
+  if (!is_granted(needs, request->argv[0]))
+    return "not among the programs that needs.exec names";
+  for (uint32_t i = 0; i < request->environment_count; i++)
+    if (!json_is_true(json_object_get(needs, "exec")) && !strncmp(request->environment[i], "LD_", 3))
+      return "LD_ variables could run another program than the ones that needs.exec names";
+  if (*request->cwd && access(request->cwd, X_OK) < 0)
+    return "its cwd cannot be entered";
+  return NULL;
+}
+
+/* One command may start thousands of programs; few leave something behind. */
+static void end_oldest_leftover(struct executions *list)
+{
+  size_t count = 0;
+  struct execution *execution;
+  TAILQ_FOREACH(execution, list, link)
+    count += execution->answered;
+  execution = TAILQ_FIRST(list);
+  if (count >= LEFTOVERS_MAX && execution->answered)
+    destroy(execution);
+}
+
 int execution_start(struct executions *list, const struct workplace *workplace,
                     struct frame *frame, const json_t *needs, const struct execution_caller *caller)
 {
@@ -238,7 +292,9 @@ int execution_start(struct executions *list, const struct workplace *workplace,
     return -EPROTO;
   }
   struct execution *execution = memory_zeroed(1, sizeof *execution);
-  LIST_INSERT_HEAD(list, execution, link);
+  end_oldest_leftover(list);
+  TAILQ_INSERT_TAIL(list, execution, link);
+  execution->list = list;
   execution->caller = *caller;
   execution->call = request.call;
   execution->program = memory_text(request.argv[0]);
@@ -246,10 +302,9 @@ int execution_start(struct executions *list, const struct workplace *workplace,
   execution->max_output = request.max_output > 0 ? (size_t)request.max_output : 0;
   execution->detach = request.detach;
   execution->timer = loop_timer_create(workplace->loop, on_time, execution);
-  if (is_granted(needs, request.argv[0]))
+  execution->failure = memory_text(objection(&request, needs));
+  if (!execution->failure)
     launch(execution, workplace, &request);
-  else
-    execution->failure = memory_text("not among the programs that needs.exec names");
   if (execution->failure)
     loop_timer_set(execution->timer, 0);
   else if (execution->timeout_ms > 0 && !execution->detach)
@@ -261,14 +316,6 @@ int execution_start(struct executions *list, const struct workplace *workplace,
 void executions_end(struct executions *list)
 {
   struct execution *execution;
-  while ((execution = LIST_FIRST(list))) {
-    LIST_REMOVE(execution, link);
-    process_release(execution->process);
-    loop_timer_destroy(execution->timer);
-    buffer_clear(&execution->out.bytes);
-    buffer_clear(&execution->err.bytes);
-    free(execution->program);
-    free(execution->failure);
-    free(execution);
-  }
+  while ((execution = TAILQ_FIRST(list)))
+    destroy(execution);
 }

@@ -1,6 +1,6 @@
 /* A program that a handler runs (kaa.exec): started by the host, outside the
  * worker, under a leader of its own. What it leaves behind lives until the
- * command that ran it ends. */
+ * command that ran it ends; of the last 16 programs, if there are more. */
 #ifndef KAALUA_HOST_EXECUTION_H
 #define KAALUA_HOST_EXECUTION_H
 
@@ -11,7 +11,7 @@
 #include <sys/queue.h>
 
 struct execution;
-LIST_HEAD(executions, execution);
+TAILQ_HEAD(executions, execution);
 
 struct execution_caller {
   void *context;

@@ -30,6 +30,9 @@ struct handler {
   size_t in_flight;
   double run_ms; /* moving average */
   int64_t absent_since_ms; /* 0: the file is there */
+  bool is_removed;         /* away for good; kept while its last commands run */
+  int64_t retry_at_ms;     /* of a fault that may pass; 0: none */
+  int64_t retry_wait_ms;
   struct loop_timer *idle;
 };
 
@@ -50,6 +53,7 @@ struct handlers {
   SLIST_HEAD(, grave) graves; /* workers that are over, destroyed when their call has returned */
   char *directory_fault;
   bool started, ready, stopping;
+  bool is_starved; /* no process could be started at the last try: it was said */
 };
 
 /* The table's half (host/handlers.c) */
@@ -64,6 +68,9 @@ struct worker *handler_start_worker(struct handler *handler, struct version *ver
 
 /* Once the old version has no work left, `next` takes over. */
 void handler_switch_worker(struct handler *handler);
+
+/* Ends a worker that has only loaded the file where nothing waits for it. */
+void handler_retire_new(struct handler *handler);
 
 /* A worker died; three in a row mean quarantine. */
 void handler_count_death(struct handler *handler, const char *how);

@@ -11,6 +11,8 @@ enum {
   SCAN_MS = 1000,
   ABSENT_MS = 2000, /* a removal is often the first half of a replacement */
   LOADING_MAX = 8,  /* at the same time */
+  RETRY_MS = 10000, /* of a load that ended in a death or took too long; doubling … */
+  RETRY_MAX_MS = 300000, /* … up to this */
 };
 
 /* "park.lua:3: unknown key …" of the n-th fault; returns owned. */
@@ -56,9 +58,20 @@ static void take_version(struct handler *handler, struct worker *worker, const j
   handler->current = version_keep(version);
   set_fault(handler, NULL);
   handler->deaths = 0;
+  handler->retry_wait_ms = 0;
   worker_destroy(handler->next);
   handler->next = worker;
   handler_switch_worker(handler);
+  handler_retire_new(handler);
+}
+
+/* The file may be good: a busy boot, or somebody ended the worker. */
+static void plan_retry(struct handler *handler)
+{
+  handler->retry_wait_ms = handler->retry_wait_ms ? handler->retry_wait_ms * 2 : RETRY_MS;
+  if (handler->retry_wait_ms > RETRY_MAX_MS)
+    handler->retry_wait_ms = RETRY_MAX_MS;
+  handler->retry_at_ms = clock_monotonic_ms() + handler->retry_wait_ms;
 }
 
 /* A version that once was good does not load any more (a device is gone, memory
@@ -72,6 +85,15 @@ static void fail_again(struct handler *handler, struct worker *worker, const jso
   worker_interrupt(worker, 0, "");
 }
 
+/* Said once, until a process can be started again. */
+static void tell_starved(struct handlers *handlers, const struct error *error)
+{
+  if (error->code && !handlers->is_starved)
+    log_error("handler", "no worker could be started; tried again each second", "reason",
+              error->text);
+  handlers->is_starved = error->code != 0;
+}
+
 /* Starts the loading of candidates, a few at a time; tells when the first round is over. */
 static void start_loads(struct handlers *handlers)
 {
@@ -82,15 +104,15 @@ static void start_loads(struct handlers *handlers)
   TAILQ_FOREACH(handler, &handlers->all, link) {
     if (!handler->candidate || handler->loading)
       continue;
-    struct error error = {0};
-    if (loading < LOADING_MAX)
+    if (loading < LOADING_MAX) {
+      struct error error = {0};
       handler->loading = handler_start_worker(handler, handler->candidate, &error);
+      tell_starved(handlers, &error);
+    }
     if (handler->loading)
       loading++;
     else
       waiting++; /* the next scan tries again where no process could be started */
-    if (error.code)
-      log_error(handler->type, "no worker could be started", "reason", error.text);
   }
   if (handlers->started && !handlers->ready && !loading && !waiting) {
     handlers->ready = true;
@@ -110,6 +132,8 @@ void handler_files_loaded(void *context, struct worker *worker, const json_t *re
   handler->loading = NULL;
   if (json_array_size(faults)) {
     take_faults(handler, faults);
+    if (json_is_true(json_object_get(report, "passing")))
+      plan_retry(handler);
     handler_bury(handler->table, worker);
   } else {
     take_version(handler, worker, report);
@@ -139,17 +163,27 @@ static bool take_file(struct handlers *handlers, const struct source_file *file)
   else
     free(type);
   handler->absent_since_ms = 0;
+  is_new = is_new || handler->is_removed;
+  handler->is_removed = false;
+  if (handler->retry_at_ms && clock_monotonic_ms() >= handler->retry_at_ms) {
+    handler->retry_at_ms = 0;
+    handler->has_seen = false;
+  }
   struct library *library = sources_library(handlers->sources);
   uint64_t hash = file->fault ? version_hash(1, file->fault, strlen(file->fault))
                               : version_hash(library->hash, file->text, file->text_bytes);
   if (handler->has_seen && handler->seen_hash == hash)
     return is_new;
+  if (handler->has_seen)
+    handler->retry_wait_ms = 0; /* another content */
   handler->has_seen = true;
   handler->seen_hash = hash;
+  handler->retry_at_ms = 0;
   handler_files_drop_candidate(handler);
   if (file->fault) {
     set_fault(handler, memory_format("%s: %s", file->name, file->fault));
     log_fault(handler, handler->fault);
+    handlers->ports.room(handlers->ports.context, handler->type); /* 503 is an answer, too */
   } else {
     handler->candidate =
         version_create(handler->type, file->path, file->name, file->text, file->text_bytes, library);
@@ -157,26 +191,38 @@ static bool take_file(struct handlers *handlers, const struct source_file *file)
   return is_new;
 }
 
-/* Takes handlers out whose file has been away for a while. Returns whether there was one. */
+/* A file has been away for a while: its type is answered 501 from now on, what
+ * runs runs to its end. Returns whether it was served before. */
+static bool take_removal(struct handler *handler)
+{
+  struct handlers *handlers = handler->table;
+  bool was_served = !handler->is_removed;
+  if (was_served) {
+    log_info(handler->type, "removed: its commands are answered 501");
+    handler->is_removed = true;
+    handlers->ports.room(handlers->ports.context, handler->type);
+  }
+  if (!handler->in_flight)
+    handler_remove(handler);
+  return was_served;
+}
+
 static bool take_removals(struct handlers *handlers)
 {
-  bool removed = false;
+  bool changed = false;
+  int64_t now = clock_monotonic_ms();
   struct handler *handler = TAILQ_FIRST(&handlers->all);
   while (handler) {
     struct handler *following = TAILQ_NEXT(handler, link);
-    int64_t now = clock_monotonic_ms();
     if (sources_find(handlers->sources, handler->type))
       handler->absent_since_ms = 0;
     else if (!handler->absent_since_ms)
       handler->absent_since_ms = now;
-    else if (now - handler->absent_since_ms >= ABSENT_MS && !handler->in_flight) {
-      log_info(handler->type, "removed: its commands are answered 501");
-      handler_remove(handler);
-      removed = true;
-    }
+    else if (now - handler->absent_since_ms >= ABSENT_MS)
+      changed |= take_removal(handler);
     handler = following;
   }
-  return removed;
+  return changed;
 }
 
 /* Logs what is wrong with the directories, once per change. */
@@ -187,8 +233,9 @@ static void tell_directory_faults(struct handlers *handlers)
   for (size_t i = 0; (fault = sources_fault(handlers->sources, i)); i++)
     buffer_format(&all, "%s%s", i ? "; " : "", fault);
   const struct source_file *file;
-  for (size_t i = 0; (file = sources_faulty_library(handlers->sources, i)); i++)
-    buffer_format(&all, "%s%s: %s", all.size_bytes ? "; " : "", file->path, file->fault);
+  for (size_t i = 0; (file = sources_at(handlers->sources, i)); i++)
+    if (source_file_is_library(file) && file->fault)
+      buffer_format(&all, "%s%s: %s", all.size_bytes ? "; " : "", file->path, file->fault);
   char *text = buffer_take(&all);
   if (*text && (!handlers->directory_fault || strcmp(text, handlers->directory_fault)))
     log_error("handler", text);
@@ -204,7 +251,8 @@ void handler_files_scan(void *context)
   tell_directory_faults(handlers);
   const struct source_file *file;
   for (size_t i = 0; (file = sources_at(handlers->sources, i)); i++)
-    changed |= take_file(handlers, file);
+    if (!source_file_is_library(file))
+      changed |= take_file(handlers, file);
   changed |= take_removals(handlers);
   start_loads(handlers);
   if (changed && handlers->ready)

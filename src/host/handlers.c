@@ -15,7 +15,6 @@ enum {
   DEATHS_MAX = 3,    /* in a row, then quarantine */
   AHEAD_MAX = 32,    /* commands with a worker, … */
   AHEAD_MS = 50,     /* … as many as it is through with in this time */
-  AT_ONCE_MAX = 64,  /* of a type that is answered without running anything */
 };
 
 static const char interrupted[] = "Interrupted: the outcome is unknown";
@@ -80,16 +79,17 @@ void handler_switch_worker(struct handler *handler)
 }
 
 static void on_finished(void *context, struct worker *worker, struct command *command,
-                        struct command_result *result, const char *trace, int64_t run_ms)
+                        struct command_result *result, const struct worker_finish *how)
 {
   struct handler *handler = context;
   struct handlers *handlers = handler->table;
-  if (*trace)
+  (void)worker;
+  if (*how->trace)
     log_warn(handler->type, result->reason, "id", LOG_NUMBER(command->key.id), "endpoint",
-             LOG_TOKEN(command->key.endpoint), "trace", trace);
+             LOG_TOKEN(command->key.endpoint), "trace", how->trace);
   handler->in_flight--;
-  handler->run_ms += ((double)run_ms - handler->run_ms) / 8;
-  if (worker_is_loaded(worker) && result->status != 500 && result->status != 504)
+  handler->run_ms += ((double)how->run_ms - handler->run_ms) / 8;
+  if (!how->crashed)
     handler->deaths = 0;
   handlers->ports.finished(handlers->ports.context, command, result);
   handler_switch_worker(handler);
@@ -109,6 +109,16 @@ static void on_telemetry(void *context, const char *endpoint, const char *sample
 {
   struct handler *handler = context;
   handler->table->ports.telemetry(handler->table->ports.context, endpoint, samples, size);
+}
+
+/* At start-up each file is loaded once; nobody knows which will be needed. A file
+ * that changes later was changed to be tried: its worker stays for the idle time. */
+void handler_retire_new(struct handler *handler)
+{
+  if (handler->table->ready || !handler->worker || worker_load(handler->worker))
+    return;
+  handler_bury(handler->table, handler->worker);
+  handler->worker = NULL;
 }
 
 void handler_count_death(struct handler *handler, const char *how)
@@ -221,6 +231,15 @@ void handlers_start(struct handlers *handlers)
   loop_timer_set(handlers->scan, 0);
 }
 
+void handlers_rescan(struct handlers *handlers)
+{
+  struct handler *handler;
+  TAILQ_FOREACH(handler, &handlers->all, link)
+    if (handler->fault)
+      handler->has_seen = false;
+  handlers_start(handlers);
+}
+
 bool handlers_are_ready(const struct handlers *handlers)
 {
   return handlers->ready;
@@ -240,7 +259,7 @@ size_t handlers_types(const struct handlers *handlers, const char ***types)
   *types = memory_zeroed(count, sizeof **types);
   count = 0;
   TAILQ_FOREACH(handler, &handlers->all, link)
-    if (name_is_type(handler->type, strlen(handler->type))) /* a faulty name is on no wire */
+    if (!handler->is_removed && name_is_type(handler->type, strlen(handler->type))) /* a faulty name is on no wire */
       (*types)[count++] = handler->type;
   qsort(*types, count, sizeof **types, compare_names);
   return count;
@@ -254,13 +273,20 @@ static size_t window(const struct handler *handler)
   return ahead < 1 ? 1 : ahead > AHEAD_MAX ? AHEAD_MAX : (size_t)ahead;
 }
 
+/* Whether its commands are answered without running anything. */
+static bool is_answered_at_once(const struct handler *handler)
+{
+  return handler->is_removed || (!handler->current && !handler->candidate) ||
+         handler->deaths >= DEATHS_MAX;
+}
+
 size_t handlers_room(const struct handlers *handlers, const char *type)
 {
   if (handlers->stopping)
     return 0;
   const struct handler *handler = handler_find(handlers, type);
-  if (!handler || (!handler->current && !handler->candidate) || handler->deaths >= DEATHS_MAX)
-    return handlers->ready ? AT_ONCE_MAX : 0;
+  if (!handler || is_answered_at_once(handler))
+    return handlers->ready ? SIZE_MAX : 0;
   if (!handler->current || handler->next)
     return 0;
   size_t most = window(handler);
@@ -278,7 +304,7 @@ void handlers_run(struct handlers *handlers, struct command *command)
 {
   struct handler *handler = handler_find(handlers, command->key.type);
   struct error error = {0};
-  if (!handler) {
+  if (!handler || handler->is_removed) {
     answer(handlers, command, 501, memory_format("No handler for %s", command->key.type));
   } else if (!handler->current) {
     answer(handlers, command, 503, memory_text(handler->fault ? handler->fault : "not loaded"));

@@ -48,6 +48,9 @@ void handlers_destroy(struct handlers *handlers);
 /* Looks at the files now, and from now on each second. */
 void handlers_start(struct handlers *handlers);
 
+/* Looks at the files now, and tries those again that were found faulty. */
+void handlers_rescan(struct handlers *handlers);
+
 /* Whether every file seen at the start was loaded or found faulty. */
 bool handlers_are_ready(const struct handlers *handlers);
 

@@ -64,7 +64,7 @@ static void on_message(struct mqtt_transport *transport, const struct mqtt_event
 {
   struct topic_response response;
   if (!topic_read(&transport->scheme, event->text, &response)) {
-    log_debug("mqtt", "message on a topic that is not ours", "topic", event->text);
+    log_debug("mqtt", "message on a topic that is not ours");
     return;
   }
   char *endpoint = memory_copied(response.token, response.token_bytes);
@@ -76,6 +76,18 @@ static void on_message(struct mqtt_transport *transport, const struct mqtt_event
     on_answer(transport, &response, endpoint, type, event);
   free(endpoint);
   free(type);
+}
+
+/* kp1/<app>/<extension>/<token>/…: a token is never logged whole. */
+static void log_refusal(const char *filter)
+{
+  const char *level = filter;
+  for (int i = 0; i < 3 && level; i++)
+    level = (level = strchr(level, '/')) ? level + 1 : NULL;
+  char *token = level ? memory_copied(level, strcspn(level, "/")) : memory_text("");
+  log_warn("mqtt", "subscription refused; the platform may push without", "endpoint",
+           LOG_TOKEN(token), "filter", level ? level + strlen(token) : filter);
+  free(token);
 }
 
 static void on_event(struct mqtt_transport *transport, const struct mqtt_event *event)
@@ -95,7 +107,7 @@ static void on_event(struct mqtt_transport *transport, const struct mqtt_event *
              event->text, "retry_ms", LOG_NUMBER(event->retry_in_ms));
     break;
   case MQTT_SUBSCRIPTION_REFUSED:
-    log_warn("mqtt", "subscription refused; the platform may push without", "filter", event->text);
+    log_refusal(event->text);
     break;
   case MQTT_MESSAGE: on_message(transport, event); break;
   case MQTT_PUBLISHED: events->published(events->context, event->cookie); break;
@@ -128,8 +140,8 @@ static int transport_send(void *context, enum core_message kind, const char *end
   struct buffer topic = {0};
   topic_write(&topic, &transport->scheme, kinds[kind], endpoint, type, request_id);
   int rc = mqtt_publish(transport->mqtt, buffer_text(&topic), body, size, request_id);
-  log_debug("mqtt", "publish", "topic", buffer_text(&topic), "bytes", LOG_NUMBER(size), "rc",
-            LOG_NUMBER(rc));
+  log_debug("mqtt", "publish", "endpoint", LOG_TOKEN(endpoint), "type", type ? type : "", "request",
+            LOG_NUMBER(request_id), "bytes", LOG_NUMBER(size), "rc", LOG_NUMBER(rc));
   buffer_clear(&topic);
   return rc;
 }

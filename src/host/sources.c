@@ -38,6 +38,8 @@ struct directory {
 struct sources {
   struct directory *directories;
   size_t count;
+  struct source_file **files; /* that count, sorted by name */
+  size_t file_count;
   struct library *library;
 };
 
@@ -79,6 +81,7 @@ void sources_destroy(struct sources *sources)
     free(directory->fault);
   }
   free(sources->directories);
+  free(sources->files);
   library_drop(sources->library);
   free(sources);
 }
@@ -225,7 +228,8 @@ static int scan_folder(struct directory *found, struct directory *was, const cha
     bool is_folder = fstatat(dirfd(stream), entry->d_name, &status, 0) == 0 && S_ISDIR(status.st_mode);
     if (is_folder && depth < LIBRARY_DEPTH_MAX && (*folder || !strcmp(name, "lib"))) {
       char *inner = memory_format("%s/", name);
-      scan_folder(found, was, inner, depth + 1);
+      int inner_rc = scan_folder(found, was, inner, depth + 1);
+      rc = rc ? rc : inner_rc;
       free(inner);
     } else if (!is_folder && has_lua_ending(entry->d_name)) {
       add_file(found, was, name);
@@ -233,7 +237,7 @@ static int scan_folder(struct directory *found, struct directory *was, const cha
     free(name);
   }
   closedir(stream);
-  return 0;
+  return rc;
 }
 
 static void scan_directory(struct directory *directory)
@@ -272,41 +276,47 @@ static char *module_of(const char *name)
   return module;
 }
 
-static bool is_shadowed(const struct sources *sources, size_t directory, const char *name)
+/* By name; of one name the later directory's first. */
+static int compare_files(const void *a, const void *b)
 {
-  for (size_t i = directory + 1; i < sources->count; i++)
-    if (find_name(sources->directories[i].files, sources->directories[i].count, name))
-      return true;
-  return false;
+  const struct source_file *left = *(const struct source_file *const *)a;
+  const struct source_file *right = *(const struct source_file *const *)b;
+  int order = strcmp(left->name, right->name);
+  return order ? order : right->directory - left->directory;
 }
 
-static int compare_names(const void *a, const void *b)
-{
-  return strcmp((*(const struct source_file *const *)a)->name,
-                (*(const struct source_file *const *)b)->name);
-}
-
-static void gather_library(struct sources *sources)
+/* Sorts what all directories have and keeps one file of each name. */
+static void choose_files(struct sources *sources)
 {
   size_t total = 0, count = 0;
   for (size_t i = 0; i < sources->count; i++)
     total += sources->directories[i].count;
-  const struct source_file **chosen = memory_zeroed(total, sizeof(void *));
+  sources->files = memory_resized(sources->files, (total + 1) * sizeof *sources->files);
   for (size_t i = 0; i < sources->count; i++)
     for (size_t j = 0; j < sources->directories[i].count; j++) {
-      const struct source_file *file = &sources->directories[i].files[j];
-      if (is_library(file->name) && !file->fault && !is_shadowed(sources, i, file->name))
-        chosen[count++] = file;
+      struct source_file *file = &sources->directories[i].files[j];
+      file->directory = (int)i;
+      sources->files[count++] = file;
     }
   if (count)
-    qsort(chosen, count, sizeof *chosen, compare_names);
+    qsort(sources->files, count, sizeof *sources->files, compare_files);
+  sources->file_count = 0;
+  for (size_t i = 0; i < count; i++)
+    if (!i || strcmp(sources->files[i]->name, sources->files[sources->file_count - 1]->name))
+      sources->files[sources->file_count++] = sources->files[i];
+}
+
+static void gather_library(struct sources *sources)
+{
   struct library *library = library_create();
-  for (size_t i = 0; i < count; i++) {
-    char *module = module_of(chosen[i]->name);
-    library_add(library, module, chosen[i]->name, chosen[i]->text, chosen[i]->text_bytes);
+  for (size_t i = 0; i < sources->file_count; i++) {
+    const struct source_file *file = sources->files[i];
+    if (!is_library(file->name) || file->fault)
+      continue;
+    char *module = module_of(file->name);
+    library_add(library, module, file->name, file->text, file->text_bytes);
     free(module);
   }
-  free(chosen);
   if (library->hash == sources->library->hash && library->count == sources->library->count) {
     library_drop(library); /* running versions share the old one */
     return;
@@ -319,28 +329,34 @@ void sources_scan(struct sources *sources)
 {
   for (size_t i = 0; i < sources->count; i++)
     scan_directory(&sources->directories[i]);
+  choose_files(sources);
   gather_library(sources);
 }
 
 const struct source_file *sources_at(const struct sources *sources, size_t n)
 {
-  for (size_t i = 0; i < sources->count; i++)
-    for (size_t j = 0; j < sources->directories[i].count; j++) {
-      const struct source_file *file = &sources->directories[i].files[j];
-      if (!is_library(file->name) && !is_shadowed(sources, i, file->name) && n-- == 0)
-        return file;
-    }
-  return NULL;
+  return n < sources->file_count ? sources->files[n] : NULL;
+}
+
+bool source_file_is_library(const struct source_file *file)
+{
+  return is_library(file->name);
+}
+
+static int compare_name(const void *name, const void *file)
+{
+  return strcmp(name, (*(const struct source_file *const *)file)->name);
 }
 
 const struct source_file *sources_find(const struct sources *sources, const char *type)
 {
-  const struct source_file *found = NULL;
+  if (!sources->file_count)
+    return NULL;
   char *name = memory_format("%s.lua", type);
-  for (size_t i = sources->count; i-- > 0 && !found;)
-    found = find_name(sources->directories[i].files, sources->directories[i].count, name);
+  struct source_file **found = bsearch(name, sources->files, sources->file_count,
+                                       sizeof *sources->files, compare_name);
   free(name);
-  return found;
+  return found ? *found : NULL;
 }
 
 char *sources_type_of(const struct source_file *file)
@@ -358,16 +374,5 @@ const char *sources_fault(const struct sources *sources, size_t n)
   for (size_t i = 0; i < sources->count; i++)
     if (sources->directories[i].fault && n-- == 0)
       return sources->directories[i].fault;
-  return NULL;
-}
-
-const struct source_file *sources_faulty_library(const struct sources *sources, size_t n)
-{
-  for (size_t i = 0; i < sources->count; i++)
-    for (size_t j = 0; j < sources->directories[i].count; j++) {
-      const struct source_file *file = &sources->directories[i].files[j];
-      if (is_library(file->name) && file->fault && n-- == 0)
-        return file;
-    }
   return NULL;
 }

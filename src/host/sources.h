@@ -22,6 +22,7 @@ struct source_file {
   char *text;  /* NULL where `fault` is set */
   size_t text_bytes;
   char *fault; /* why it is refused, with what mends it; or NULL */
+  int directory; /* its number, from 0 */
   struct source_stamp *stamp;
 };
 
@@ -35,10 +36,12 @@ void sources_destroy(struct sources *sources);
  * keeps what it had, and is a fault. */
 void sources_scan(struct sources *sources);
 
-/* The file that serves a type, or the n-th of all of them in no special order
- * (NULL past the last). Borrowed until the next scan. */
+/* The file that serves a type, or the n-th of all that count, libraries among
+ * them, sorted by name (NULL past the last). Borrowed until the next scan. */
 const struct source_file *sources_find(const struct sources *sources, const char *type);
 const struct source_file *sources_at(const struct sources *sources, size_t n);
+
+bool source_file_is_library(const struct source_file *file);
 
 /* The type that a file serves: its name without ".lua"; returns owned. */
 char *sources_type_of(const struct source_file *file);
@@ -46,9 +49,8 @@ char *sources_type_of(const struct source_file *file);
 /* The libraries of the last scan; borrowed. */
 struct library *sources_library(const struct sources *sources);
 
-/* The n-th fault of the directories themselves, as "path: what", or the n-th
- * library file that is refused; NULL past the last. Borrowed until the next scan. */
+/* The n-th fault of the directories themselves, as "path: what"; NULL past the
+ * last. Borrowed until the next scan. */
 const char *sources_fault(const struct sources *sources, size_t n);
-const struct source_file *sources_faulty_library(const struct sources *sources, size_t n);
 
 #endif

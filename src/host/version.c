@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TIMEOUT_DEFAULT_MS = 30000 };
+enum { TIMEOUT_DEFAULT_MS = 30000, TIMEOUT_MAX_S = 86400 };
 
 void source_clear(struct source *source)
 {
@@ -102,7 +102,7 @@ void version_drop(struct version *version)
 void version_set_contract(struct version *version, const json_t *contract)
 {
   double timeout_s = json_number_value(json_object_get(contract, "timeout_s"));
-  if (timeout_s > 0)
+  if (timeout_s > 0 && timeout_s <= TIMEOUT_MAX_S)
     version->timeout_ms = (int64_t)(timeout_s * 1000);
   free(version->summary);
   version->summary = memory_text(json_string_value(json_object_get(contract, "summary")));

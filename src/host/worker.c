@@ -16,8 +16,11 @@
 #include <sys/queue.h>
 #include <sys/wait.h>
 
-/* How long a handler has to stop by itself once it was asked. */
-enum { LOAD_MS = 2000, GRACE_MS = 1000 };
+enum {
+  LOAD_MS = 2000,
+  GRACE_MS = 1000, /* how long a handler has to stop by itself once it was asked */
+  BEGIN_MS = 5000, /* a worker with nothing else to do begins a command within this */
+};
 
 struct job {
   TAILQ_ENTRY(job) link;
@@ -28,7 +31,7 @@ struct job {
 
 TAILQ_HEAD(job_list, job);
 
-enum limit_stage { LIMIT_NONE, LIMIT_RUNS, LIMIT_ASKED };
+enum limit_stage { LIMIT_NONE, LIMIT_BEGINS, LIMIT_RUNS, LIMIT_ASKED };
 
 struct worker {
   const struct workplace *workplace;
@@ -68,24 +71,35 @@ static void remove_job(struct worker *worker, struct job *job)
   free(job);
 }
 
+/* The next command's mark is due. */
+static void expect_mark(struct worker *worker)
+{
+  if (worker->loaded && worker->job_count)
+    set_limit(worker, LIMIT_BEGINS, BEGIN_MS);
+  else if (worker->loaded)
+    set_limit(worker, LIMIT_NONE, 0);
+}
+
 /* Gives the result of the command that runs to the owner. */
 static void finish(struct worker *worker, struct job *job, struct command_result *result,
-                   const char *trace)
+                   const char *trace, bool crashed)
 {
   struct command *command = job->command;
   int64_t run_ms = job->began_ms ? clock_monotonic_ms() - job->began_ms : 0;
   remove_job(worker, job);
   executions_end(&worker->executions);
-  set_limit(worker, LIMIT_NONE, 0);
+  expect_mark(worker);
   free(worker->place);
   worker->place = NULL;
-  worker->ports.finished(worker->ports.context, worker, command, result, trace, run_ms);
+  const struct worker_finish how = {.trace = trace, .run_ms = run_ms, .crashed = crashed};
+  worker->ports.finished(worker->ports.context, worker, command, result, &how);
 }
 
-static void finish_with(struct worker *worker, struct job *job, int status, const char *reason)
+static void finish_with(struct worker *worker, struct job *job, int status, const char *reason,
+                        bool crashed)
 {
   struct command_result result = {.status = status, .reason = memory_text(reason)};
-  finish(worker, job, &result, "");
+  finish(worker, job, &result, "", crashed);
 }
 
 /* Ends the process; puts back what had not begun. */
@@ -108,11 +122,12 @@ static void end(struct worker *worker, enum worker_end how, const char *text)
   worker->ports.over(worker->ports.context, worker, how, text);
 }
 
-/* A report like WORKER_LOADED's with one fault. */
+/* A report like WORKER_LOADED's with one fault, which another try may not have. */
 static void report_fault(struct worker *worker, const char *message)
 {
-  json_t *report = json_pack("{s:[{s:s,s:i,s:s}]}", "faults", "file", worker->version->source.chunk,
-                             "line", 0, "message", message);
+  json_t *report = json_pack("{s:[{s:s,s:i,s:s}],s:b}", "faults", "file",
+                             worker->version->source.chunk, "line", 0, "message", message,
+                             "passing", 1);
   worker->ports.loaded(worker->ports.context, worker, report);
   json_decref(report);
 }
@@ -138,7 +153,7 @@ static void give_up(struct worker *worker, const char *how)
     snprintf(message, sizeof message, "%s while the file was loaded", how);
     report_fault(worker, message);
   } else if (job) {
-    finish_with(worker, job, 500, how);
+    finish_with(worker, job, 500, how, true);
   }
   end(worker, WORKER_CRASHED, how);
 }
@@ -154,6 +169,10 @@ static void on_ended(void *context, const struct worker_ending *ending)
 static void on_limit(void *context)
 {
   struct worker *worker = context;
+  if (worker->stage == LIMIT_BEGINS) {
+    give_up(worker, "Handler crashed: its worker stands still");
+    return;
+  }
   if (worker->stage == LIMIT_RUNS) {
     process_ask(worker->process);
     set_limit(worker, LIMIT_ASKED, GRACE_MS);
@@ -165,10 +184,23 @@ static void on_limit(void *context)
   } else if (job) {
     char *reason = memory_format("Timed out after %g s%s%s", (double)worker->version->timeout_ms / 1000,
                                  worker->place ? " at " : "", worker->place ? worker->place : "");
-    finish_with(worker, job, 504, reason);
+    finish_with(worker, job, 504, reason, false);
     free(reason);
   }
   end(worker, WORKER_SPENT, "time limit");
+}
+
+/* A native module or an escape may write to our frames. */
+static bool is_report(const json_t *report)
+{
+  const json_t *faults = json_object_get(report, "faults");
+  for (size_t i = 0; i < json_array_size(faults); i++) {
+    const json_t *fault = json_array_get(faults, i);
+    if (!json_is_string(json_object_get(fault, "file")) ||
+        !json_is_string(json_object_get(fault, "message")))
+      return false;
+  }
+  return json_is_array(faults);
 }
 
 static bool on_loaded(struct worker *worker, struct frame *frame)
@@ -176,12 +208,12 @@ static bool on_loaded(struct worker *worker, struct frame *frame)
   size_t size;
   const char *text = frame_get_bytes(frame, &size);
   json_t *report = jsontext_parse(text, size, NULL);
-  if (!json_is_object(report) || worker->loaded) {
+  if (!is_report(report) || worker->loaded) {
     json_decref(report);
     return false;
   }
   worker->loaded = true;
-  set_limit(worker, LIMIT_NONE, 0);
+  expect_mark(worker);
   worker->ports.loaded(worker->ports.context, worker, report);
   json_decref(report);
   return true;
@@ -205,11 +237,31 @@ static bool is_json(const char *text, size_t size)
   return value != NULL;
 }
 
+static bool is_one_line(const char *text)
+{
+  size_t size = strlen(text);
+  for (size_t i = 0, n; i < size; i += n)
+    if (!(n = utf8_printable_length(text + i, size - i)))
+      return false;
+  return true;
+}
+
+/* An array of objects. */
+static bool is_samples(const char *text, size_t size)
+{
+  json_t *samples = jsontext_parse(text, size, NULL);
+  bool good = json_array_size(samples) > 0;
+  for (size_t i = 0; i < json_array_size(samples); i++)
+    good = good && json_is_object(json_array_get(samples, i));
+  json_decref(samples);
+  return good;
+}
+
 /* A result goes into one array with others: what is not well-formed stops here. */
 static bool is_sound(const struct command_result *result)
 {
   return result->status >= 100 && result->status <= 599 && strlen(result->reason) <= 256 &&
-         utf8_is_valid(result->reason, strlen(result->reason), NULL) &&
+         is_one_line(result->reason) &&
          (!result->payload || (result->payload_bytes <= JSONTEXT_MAX_BYTES &&
                                is_json(result->payload, result->payload_bytes)));
 }
@@ -232,7 +284,7 @@ static bool on_finished(struct worker *worker, struct frame *frame, bool *spent)
   struct job *job = running_job(worker);
   bool good = !frame->bad && job && job->number == number && is_sound(&result);
   if (good)
-    finish(worker, job, &result, trace);
+    finish(worker, job, &result, trace, false);
   else
     command_result_clear(&result);
   free(trace);
@@ -244,7 +296,7 @@ static bool on_telemetry(struct worker *worker, struct frame *frame)
   char *endpoint = frame_get_text(frame);
   size_t size;
   const char *samples = frame_get_bytes(frame, &size);
-  bool good = !frame->bad && is_json(samples, size);
+  bool good = !frame->bad && is_samples(samples, size);
   if (good)
     worker->ports.telemetry(worker->ports.context, endpoint, samples, size);
   free(endpoint);
@@ -386,7 +438,7 @@ struct worker *worker_start(const struct workplace *workplace, struct version *v
   worker->purpose = options->purpose;
   worker->ports = *ports;
   TAILQ_INIT(&worker->jobs);
-  LIST_INIT(&worker->executions);
+  TAILQ_INIT(&worker->executions);
   worker->limit = loop_timer_create(workplace->loop, on_limit, worker);
   worker->send = loop_timer_create(workplace->loop, on_send, worker);
   char *text = version_options(workplace, options);
@@ -443,6 +495,8 @@ void worker_run(struct worker *worker, struct command *command)
   frame_put_i64(&worker->out, command->received_wall_ms);
   frame_put_bytes(&worker->out, command->element, command->element_bytes);
   frame_end(&worker->out, place);
+  if (worker->job_count == 1)
+    expect_mark(worker);
 }
 
 size_t worker_load(const struct worker *worker)
@@ -454,6 +508,6 @@ void worker_interrupt(struct worker *worker, int status, const char *reason)
 {
   struct job *job = running_job(worker);
   if (job)
-    finish_with(worker, job, status, reason);
+    finish_with(worker, job, status, reason, false);
   end(worker, WORKER_SPENT, reason);
 }

@@ -29,15 +29,22 @@ enum worker_end {
   WORKER_CRASHED, /* it ended by itself */
 };
 
+/* How a command ended, beside its result. */
+struct worker_finish {
+  const char *trace; /* for the log, "" for none; borrowed */
+  int64_t run_ms;    /* since its mark */
+  bool crashed;      /* the worker died of it */
+};
+
 struct worker_ports {
   void *context;
-  /* The version was loaded; `report` as WORKER_LOADED describes it, with
-   * "faults" also where the worker died or took too long over it. Borrowed. */
+  /* The version was loaded; `report` as WORKER_LOADED describes it. Where the
+   * worker died or took too long over it there are "faults", and "passing" is
+   * true: the file may be good. Borrowed. */
   void (*loaded)(void *context, struct worker *worker, const json_t *report);
-  /* The command ended; the receiver takes what `result` owns. `trace` (borrowed,
-   * "" for none) is for the log. `run_ms` is the time since its mark. */
+  /* The command ended; the receiver takes what `result` owns. */
   void (*finished)(void *context, struct worker *worker, struct command *command,
-                   struct command_result *result, const char *trace, int64_t run_ms);
+                   struct command_result *result, const struct worker_finish *how);
   /* The command was handed to the worker and had not begun. In the order of
    * arrival, the last one first. */
   void (*put_back)(void *context, struct worker *worker, struct command *command);

@@ -16,9 +16,9 @@ struct signal_watch {
 
 struct loop {
   uv_loop_t uv;
-  uv_check_t check;
-  void (*after_turn)(void *context);
-  void *after_turn_context;
+  uv_prepare_t prepare;
+  void (*each_turn)(void *context);
+  void *each_turn_context;
   struct signal_watch signals[SIGNALS_MAX];
   int signal_count;
   char *scratch;
@@ -48,11 +48,11 @@ char *loop_scratch(struct loop *loop)
   return loop->scratch;
 }
 
-static void on_check(uv_check_t *handle)
+static void on_prepare(uv_prepare_t *handle)
 {
   struct loop *loop = handle->data;
-  if (loop->after_turn)
-    loop->after_turn(loop->after_turn_context);
+  if (loop->each_turn)
+    loop->each_turn(loop->each_turn_context);
 }
 
 struct loop *loop_create(void)
@@ -60,10 +60,10 @@ struct loop *loop_create(void)
   struct loop *loop = memory_zeroed(1, sizeof *loop);
   if (uv_loop_init(&loop->uv) < 0)
     abort(); /* no epoll descriptor to be had: nothing can run */
-  uv_check_init(&loop->uv, &loop->check);
-  loop->check.data = loop;
-  uv_check_start(&loop->check, on_check);
-  uv_unref((uv_handle_t *)&loop->check);
+  uv_prepare_init(&loop->uv, &loop->prepare);
+  loop->prepare.data = loop;
+  uv_prepare_start(&loop->prepare, on_prepare);
+  uv_unref((uv_handle_t *)&loop->prepare);
   return loop;
 }
 
@@ -76,8 +76,8 @@ void loop_destroy(struct loop *loop)
 {
   if (!loop)
     return;
-  loop->after_turn = NULL;
-  uv_close((uv_handle_t *)&loop->check, NULL);
+  loop->each_turn = NULL;
+  uv_close((uv_handle_t *)&loop->prepare, NULL);
   for (int i = 0; i < loop->signal_count; i++)
     uv_close((uv_handle_t *)&loop->signals[i].handle, NULL);
   uv_timer_t patience;
@@ -103,10 +103,10 @@ void loop_stop(struct loop *loop)
   uv_stop(&loop->uv);
 }
 
-void loop_after_turn(struct loop *loop, void (*callback)(void *context), void *context)
+void loop_each_turn(struct loop *loop, void (*callback)(void *context), void *context)
 {
-  loop->after_turn = callback;
-  loop->after_turn_context = context;
+  loop->each_turn = callback;
+  loop->each_turn_context = context;
 }
 
 static void on_signal(uv_signal_t *handle, int signal)

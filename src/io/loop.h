@@ -1,9 +1,9 @@
 /* The event loop of a process (libuv): timers, signals, wake-ups from other
- * threads, and a call after each turn. One thread runs it; everything here is
+ * threads, and a call in each turn. One thread runs it; everything here is
  * called from that thread except loop_wake().
  *
  *   struct loop *loop = loop_create();
- *   loop_after_turn(loop, flush, agent);
+ *   loop_each_turn(loop, flush, agent);
  *   struct loop_timer *timer = loop_timer_create(loop, tick, agent);
  *   loop_timer_set(timer, clock_monotonic_ms() + 1000);
  *   loop_run(loop);                 until loop_stop()
@@ -26,8 +26,9 @@ void loop_destroy(struct loop *loop);
 void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
 
-/* Calls `callback` after each turn's events, once; one per loop. */
-void loop_after_turn(struct loop *loop, void (*callback)(void *context), void *context);
+/* Calls `callback` once a turn, behind the timers and before the loop waits for
+ * events: what timers and the events before did is dealt with. One per loop. */
+void loop_each_turn(struct loop *loop, void (*callback)(void *context), void *context);
 
 /* Calls `callback` when the signal arrives; for the life of the loop, at most
  * four signals. */

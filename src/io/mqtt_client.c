@@ -97,7 +97,7 @@ static void on_message(struct mosquitto *library, void *context,
   if (message->retain)
     return;
   if (message->payloadlen > MQTT_MAX_PAYLOAD_BYTES) {
-    log_warn("mqtt", "dropped a message over 16 MB", "topic", message->topic, "bytes",
+    log_warn("mqtt", "dropped a message over 16 MB", "bytes",
              LOG_NUMBER(message->payloadlen));
     return;
   }

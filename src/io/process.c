@@ -27,8 +27,10 @@ struct process {
   size_t ending_bytes;
   int open_handles;
   bool has_ended; /* told, or not to be told any more */
+  bool is_released;
   void (*received)(void *context, enum process_stream stream, const char *bytes, size_t size);
   void (*ended)(void *context, const struct worker_ending *ending);
+  void (*gone)(void *context);
   void *context;
 };
 
@@ -37,11 +39,17 @@ struct write {
   char bytes[];
 };
 
+static void free_when_done(struct process *process)
+{
+  if (process->is_released && !process->open_handles)
+    free(process);
+}
+
 static void on_closed(uv_handle_t *handle)
 {
   struct process *process = handle->data;
-  if (--process->open_handles == 0)
-    free(process);
+  process->open_handles--;
+  free_when_done(process);
 }
 
 static void close_channel(struct channel *channel)
@@ -100,10 +108,18 @@ static void on_leader_gone(uv_process_t *handle, int64_t code, int signal)
   if (n > 0)
     on_lifeline(process, last, (size_t)n);
   uv_close((uv_handle_t *)handle, on_closed);
+  if (!process->has_ended)
+    drain(process);
   if (!process->has_ended) {
     process->has_ended = true;
     process->ended(process->context, NULL);
   }
+  if (process->is_released)
+    return;
+  for (int i = 0; i < STDIO_COUNT; i++)
+    close_channel(&process->channels[i]);
+  if (process->gone)
+    process->gone(process->context);
 }
 
 static void on_room(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
@@ -169,7 +185,8 @@ static int open_channel(struct process *process, int fd, uv_stdio_container_t *c
 static int spawn(struct process *process, const struct process_options *options)
 {
   uv_stdio_container_t stdio[STDIO_COUNT] = {0};
-  const bool wanted[STDIO_COUNT] = {options->input, true, true, options->frames, true};
+  const bool wanted[STDIO_COUNT] = {options->input, !options->quiet, !options->quiet,
+                                    options->frames, true};
   int rc = 0;
   for (int fd = 0; fd < STDIO_COUNT && rc == 0; fd++) {
     stdio[fd].flags = UV_IGNORE;
@@ -212,16 +229,14 @@ struct process *process_start(struct loop *loop, const struct process_options *o
   process->loop = loop;
   process->received = options->received;
   process->ended = options->ended;
+  process->gone = options->gone;
   process->context = options->context;
   process->handle.data = process;
   int rc = spawn(process, options);
   if (rc == 0)
     return process;
   error_set(error, rc, "%s: %s", options->program, uv_strerror(rc));
-  if (process->open_handles == 0)
-    free(process);
-  else
-    process_release(process);
+  process_release(process);
   return NULL;
 }
 
@@ -283,6 +298,8 @@ void process_release(struct process *process)
   if (!process)
     return;
   process->has_ended = true;
+  process->is_released = true;
   for (int fd = 0; fd < STDIO_COUNT; fd++)
     close_channel(&process->channels[fd]);
+  free_when_done(process);
 }

@@ -5,7 +5,8 @@
  *   process_release: whatever is left of the subtree is ended, nothing is told
  *   any more, the object is freed when the leader is gone.
  *
- * A released process never calls back. Releasing is the way to end one, too. */
+ * A released process never calls back. Releasing is the way to end one, too. Each
+ * process is released, also one that is gone. */
 #ifndef KAALUA_IO_PROCESS_H
 #define KAALUA_IO_PROCESS_H
 
@@ -27,11 +28,14 @@ struct process_options {
   const char *cwd;               /* NULL: "/" */
   bool frames;                   /* give it a frames socket */
   bool input;                    /* give it a pipe as standard input, else /dev/null */
+  bool quiet;                    /* /dev/null as its standard output and error, too */
   /* Bytes of one stream. */
   void (*received)(void *context, enum process_stream stream, const char *bytes, size_t size);
   /* The working process has ended; all that it had written was received. NULL:
    * its leader is gone without a word. */
   void (*ended)(void *context, const struct worker_ending *ending);
+  /* After `ended`: all that it had left behind is gone, too. May be NULL. */
+  void (*gone)(void *context);
   void *context;
 };
 

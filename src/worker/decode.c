@@ -1,7 +1,9 @@
 #include "worker/decode.h"
 
 #include "base/jsontext.h"
+#include "worker/heap.h"
 #include "worker/state.h"
+#include "worker/worker.h"
 
 #include <lauxlib.h>
 
@@ -50,11 +52,27 @@ static int push_parsed(lua_State *L)
   return 1;
 }
 
+/* Parses within the state's memory; garbage may be in the way. Where there is
+ * still too little, Lua is asked for more than there is: an ordinary memory error. */
+static json_t *parse(lua_State *L, const char *text, size_t size, struct json_fault *fault)
+{
+  struct heap *heap = &worker_of(L)->heap;
+  for (int attempt = 0; attempt < 2; attempt++) {
+    json_t *value = jsontext_parse(text, size, fault);
+    if (!heap_take_json_refusal(heap))
+      return value;
+    json_decref(value);
+    lua_gc(L, LUA_GCCOLLECT);
+  }
+  lua_newuserdatauv(L, heap->limit_bytes, 0);
+  return NULL;
+}
+
 bool decode_json(lua_State *L, const char *text, size_t size)
 {
   luaL_checkstack(L, 4, "JSON");
   struct json_fault fault;
-  json_t *value = jsontext_parse(text, size, &fault);
+  json_t *value = parse(L, text, size, &fault);
   if (!value) {
     lua_pushstring(L, fault.text);
     return false;

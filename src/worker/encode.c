@@ -22,6 +22,7 @@ struct encoder {
   size_t limit_bytes;
   size_t dropped_bytes; /* over the limit: counted, not kept */
   int depth;
+  int deepest;
   char what[120];        /* the fault */
   char path[PATH_BYTES]; /* to it; written from its end on the way back */
 };
@@ -244,6 +245,8 @@ static int encode_nested(struct encoder *encoder, int table)
 {
   if (++encoder->depth > JSONTEXT_MAX_DEPTH || !lua_checkstack(encoder->L, 6))
     return refuse(encoder, "nested deeper than %d (is it inside itself?)", JSONTEXT_MAX_DEPTH);
+  if (encoder->depth > encoder->deepest)
+    encoder->deepest = encoder->depth;
   int rc = encode_table(encoder, table);
   encoder->depth--;
   return rc ? rc : check_size(encoder);
@@ -283,6 +286,7 @@ int encode_json(lua_State *L, int index, struct buffer *out, const char *root,
   if (!rc && encoder.dropped_bytes)
     rc = -EMSGSIZE;
   fault->size_bytes = encoder.dropped_bytes + out->size_bytes - encoder.start_bytes;
+  fault->depth = encoder.deepest;
   *fault->text = '\0';
   if (rc)
     out->size_bytes = encoder.start_bytes;

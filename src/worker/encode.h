@@ -14,6 +14,7 @@ enum { ENCODE_COUNTED_BYTES = 64 * 1024 * 1024 }; /* how far what is too large i
 struct encode_fault {
   char text[400];    /* "payload.list[3].x: a function has no JSON form" */
   size_t size_bytes; /* of the whole text, also where it is over the limit */
+  int depth;         /* of the value's tables within each other */
 };
 
 /* Appends the value at `index` as JSON of at most `limit_bytes`. `root` names it

@@ -6,11 +6,13 @@
 #include "worker/worker.h"
 
 #include <lauxlib.h>
+#include <stdbool.h>
 #include <string.h>
 
 enum {
   DEFAULT_MAX_OUTPUT = 256 * 1024, /* bytes of each stream */
   LARGEST_MAX_OUTPUT = 16 * 1024 * 1024,
+  LARGEST_LIST = 4096, /* arguments, or variables: what the host takes */
 };
 
 static const double LONGEST_TIMEOUT_S = 86400;
@@ -54,6 +56,8 @@ static void put_argv(lua_State *L, struct buffer *out)
   if (!lua_istable(L, 1) || lua_rawlen(L, 1) == 0)
     luaL_error(L, "kaa.exec takes a list of texts; write: " RIGHT_CALL);
   lua_Integer count = (lua_Integer)lua_rawlen(L, 1);
+  if (count > LARGEST_LIST)
+    luaL_error(L, "kaa.exec: %I arguments, limit %d", count, LARGEST_LIST);
   frame_put_u32(out, (uint32_t)count);
   for (lua_Integer i = 1; i <= count; i++) {
     if (lua_rawgeti(L, 1, i) != LUA_TSTRING)
@@ -134,13 +138,17 @@ static void put_cwd(lua_State *L, struct buffer *out)
   put_text(L, out, -1, "cwd");
 }
 
-static void put_variable(lua_State *L, struct buffer *out)
+/* A narrowed grant is for the programs as they are. */
+static void put_variable(lua_State *L, struct buffer *out, bool is_narrowed)
 {
   if (lua_type(L, -2) != LUA_TSTRING || lua_type(L, -1) != LUA_TSTRING)
     luaL_error(L, "kaa.exec: env: expected names and texts; write: env = { LANG = \"C\" }");
   const char *name = lua_tostring(L, -2);
   if (!*name || strchr(name, '='))
     luaL_error(L, "kaa.exec: env: \"%s\" is no name of a variable", name);
+  if (is_narrowed && !strncmp(name, "LD_", 3))
+    luaL_error(L, "kaa.exec: env: %s loads other code into the program: "
+                  "not with a list in needs.exec", name);
   lua_pushvalue(L, -2);
   lua_pushliteral(L, "=");
   lua_pushvalue(L, -3);
@@ -159,9 +167,14 @@ static void put_env(lua_State *L, struct buffer *out)
   int table = lua_gettop(L);
   for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1))
     count++;
+  if (count > LARGEST_LIST)
+    luaL_error(L, "kaa.exec: env: %d variables, limit %d", (int)count, LARGEST_LIST);
+  capability_push(L, "exec");
+  bool is_narrowed = lua_istable(L, -1);
+  lua_pop(L, 1);
   frame_put_u32(out, count);
   for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1))
-    put_variable(L, out);
+    put_variable(L, out, is_narrowed);
 }
 
 static void put_stdin(lua_State *L, struct buffer *out)
@@ -171,6 +184,33 @@ static void put_stdin(lua_State *L, struct buffer *out)
   const char *text = given ? lua_tolstring(L, -1, &size) : "";
   frame_put_u8(out, given);
   frame_put_bytes(out, text, size);
+}
+
+/* Nobody waits for a program that is left to itself, and nobody feeds it. */
+static bool detach_option(lua_State *L)
+{
+  if (!option(L, "detach", LUA_TBOOLEAN) || !lua_toboolean(L, -1))
+    return false;
+  static const char *const others[] = {"stdin", "timeout_s"};
+  for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+    lua_pushstring(L, others[i]);
+    if (lua_rawget(L, 2) != LUA_TNIL)
+      luaL_error(L, "kaa.exec: %s does not go together with detach", others[i]);
+    lua_pop(L, 1);
+  }
+  return true;
+}
+
+/* The frame is at the start of `out`. */
+static void finish(lua_State *L, struct buffer *out, const char *what)
+{
+  size_t size = out->size_bytes;
+  if (size > FRAME_MAX_BYTES) {
+    buffer_clear(out);
+    luaL_error(L, "%s: %I bytes of arguments, stdin and env, limit %d", what, (LUAI_UACINT)size,
+               FRAME_MAX_BYTES);
+  }
+  frame_end(out, 0);
 }
 
 double exec_request_build(lua_State *L)
@@ -186,8 +226,8 @@ double exec_request_build(lua_State *L)
   put_cwd(L, out);
   put_env(L, out);
   frame_put_i64(out, max_output_option(L));
-  frame_put_u8(out, option(L, "detach", LUA_TBOOLEAN) && lua_toboolean(L, -1));
-  frame_end(out, 0);
+  frame_put_u8(out, detach_option(L));
+  finish(L, out, "kaa.exec");
   return seconds;
 }
 
@@ -206,5 +246,5 @@ void exec_request_build_shell(lua_State *L, const char *command, const char *wha
   frame_put_u32(out, 0);
   frame_put_i64(out, DEFAULT_MAX_OUTPUT);
   frame_put_u8(out, 0);
-  frame_end(out, 0);
+  finish(L, out, what);
 }

@@ -11,6 +11,7 @@
 #include <lualib.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { NEW_FILE_MODE = 0666 }; /* less the umask, as fopen(3) */
@@ -46,6 +47,35 @@ int files_check(lua_State *L, int index, bool write, const char *what, char reso
   if (paths_is_private(&worker_of(L)->version, resolved, write))
     return refuse(L, path, write ? "never written by handlers" : "private to the agent");
   if (write && !is_granted(L, resolved))
+    return refuse(L, path, "outside the directories of needs.write");
+  return 0;
+}
+
+/* A granted directory itself stays: in its place could come a link. */
+static bool is_granted_directory(lua_State *L, const char *resolved)
+{
+  struct stat info;
+  if (!lua_istable(L, -1) || lstat(resolved, &info) || !S_ISDIR(info.st_mode))
+    return false;
+  bool is_same = false;
+  for (lua_Integer i = 1; !is_same && lua_rawgeti(L, -1, i) == LUA_TSTRING; i++) {
+    char granted[PATH_MAX];
+    is_same = !paths_resolve(lua_tostring(L, -1), granted) && !strcmp(granted, resolved);
+    lua_pop(L, 1);
+  }
+  return is_same;
+}
+
+int files_check_entry(lua_State *L, int index, const char *what, char resolved[PATH_MAX])
+{
+  const char *path = luaL_checkstring(L, index);
+  const struct version *version = &worker_of(L)->version;
+  capability_demand(L, "write", what);
+  if (paths_resolve_entry(path, resolved))
+    return luaL_fileresult(L, 0, path);
+  if (paths_is_private(version, resolved, true) || paths_holds_private(version, resolved))
+    return refuse(L, path, "never written by handlers");
+  if (!is_granted(L, resolved) || is_granted_directory(L, resolved))
     return refuse(L, path, "outside the directories of needs.write");
   return 0;
 }

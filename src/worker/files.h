@@ -16,4 +16,8 @@ void files_push_library(lua_State *L);
  * writing is not granted at all; `what` names the call. */
 int files_check(lua_State *L, int index, bool write, const char *what, char resolved[PATH_MAX]);
 
+/* The same for removing or renaming the name itself: where it is a link, that is
+ * not followed, and what holds a protected path is refused, too. */
+int files_check_entry(lua_State *L, int index, const char *what, char resolved[PATH_MAX]);
+
 #endif

@@ -2,8 +2,19 @@
 
 #include "worker/worker.h"
 
+#include <jansson.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* In front of each block of jansson's, whose functions are told no size. */
+union json_block {
+  size_t size_bytes;
+  max_align_t aligned;
+};
+
+/* They have no argument of ours either: the one heap of this process. */
+static struct heap *charged;
 
 void heap_init(struct heap *heap, struct worker *worker, size_t limit_mib)
 {
@@ -69,4 +80,44 @@ void *heap_allocate(void *data, void *block, size_t old_bytes, size_t new_bytes)
   if (grows && heap->refused_bytes)
     note_growth(heap, new_bytes, true);
   return moved;
+}
+
+/* Once refused, always refused: jansson goes on after some failures and would
+ * leave bytes out of a text. */
+static void *allocate_json(size_t size)
+{
+  struct heap *heap = charged;
+  size_t whole = size + sizeof(union json_block);
+  bool has_room = !heap->is_json_refused && heap->used_bytes <= heap->limit_bytes &&
+                  whole <= heap->limit_bytes - heap->used_bytes;
+  union json_block *block = has_room ? malloc(whole) : NULL;
+  if (!block) {
+    heap->is_json_refused = true;
+    return NULL;
+  }
+  block->size_bytes = whole;
+  heap->used_bytes += whole;
+  return block + 1;
+}
+
+static void free_json(void *data)
+{
+  if (!data)
+    return;
+  union json_block *block = (union json_block *)data - 1;
+  charged->used_bytes -= block->size_bytes;
+  free(block);
+}
+
+void heap_charge_json(struct heap *heap)
+{
+  charged = heap;
+  json_set_alloc_funcs(allocate_json, free_json);
+}
+
+bool heap_take_json_refusal(struct heap *heap)
+{
+  bool is_refused = heap->is_json_refused;
+  heap->is_json_refused = false;
+  return is_refused;
 }

@@ -17,6 +17,7 @@ struct heap {
   size_t refused_bytes;            /* the last growth, where it was refused; else 0 */
   char refused_place[PLACE_BYTES]; /* where that was */
   bool is_exhausted;               /* a refusal became a memory error */
+  bool is_json_refused;
   char place[PLACE_BYTES];         /* where the last one did; "" in none of the handler's lines */
 };
 
@@ -24,6 +25,15 @@ void heap_init(struct heap *heap, struct worker *worker, size_t limit_mib);
 
 /* lua_Alloc; `data` is the struct heap. */
 void *heap_allocate(void *data, void *block, size_t old_bytes, size_t new_bytes);
+
+/* From here on what jansson allocates counts against this heap: a JSON text is
+ * parsed into a tree many times its size. What was allocated before must not be
+ * freed after. */
+void heap_charge_json(struct heap *heap);
+
+/* Returns whether jansson was refused memory since the last call: what it made of
+ * its text is of no use. While that is so, nothing more is granted. */
+bool heap_take_json_refusal(struct heap *heap);
 
 /* Begins to watch: forgets memory errors of before. */
 void heap_watch(struct heap *heap);

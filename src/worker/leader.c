@@ -25,6 +25,7 @@ struct leader {
   int died_fd;     /* signalfd of SIGCHLD */
   int exec_fd;     /* gives the errno of a failed exec, else nothing */
   bool host_gone;
+  bool childless; /* the working process has ended, and so has what it left behind */
 };
 
 /* Moves a descriptor out of the way of the five that have a meaning. */
@@ -127,6 +128,7 @@ static void reap(struct leader *leader)
       leader->worker = 0;
       report_ending(wait_status, read_exec_errno(leader->exec_fd));
     }
+  leader->childless = pid < 0 && errno == ECHILD;
 }
 
 /* The working process is an unreaped child, so its number cannot be another's. */
@@ -151,7 +153,7 @@ static void lead(struct leader *leader)
 {
   struct pollfd fds[] = {{.fd = WORKER_LIFELINE_FD, .events = POLLIN},
                          {.fd = leader->died_fd, .events = POLLIN}};
-  while (!leader->host_gone) {
+  while (!leader->host_gone && !leader->childless) {
     if (poll(fds, 2, -1) < 0 && errno != EINTR)
       break;
     if (fds[1].revents)

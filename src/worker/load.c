@@ -5,7 +5,6 @@
 #include "worker/encode.h"
 #include "worker/environment.h"
 #include "worker/fault.h"
-#include "worker/require.h"
 #include "worker/state.h"
 #include "worker/worker.h"
 
@@ -93,12 +92,6 @@ static void accept(lua_State *L, struct load *load)
   worker->memory_mib = (int64_t)number_field(L, "memory_mib");
   lua_pushvalue(L, -1);
   state_keep(L, STATE_CONTRACT);
-  require_push_ungranted(L);
-  if (lua_isstring(L, -1)) {
-    add_fault(load, 0, lua_tostring(L, -1), false);
-    return;
-  }
-  lua_pop(L, 1);
   state_push(L, "kaa.contract", "describe");
   lua_insert(L, -2);
   lua_call(L, 1, 1);

@@ -2,6 +2,7 @@
 
 #include "worker/version.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,26 +45,69 @@ int paths_resolve(const char *path, char resolved[PATH_MAX])
   return errno == ENOENT ? resolve_new(path, resolved) : -1;
 }
 
+int paths_resolve_entry(const char *path, char resolved[PATH_MAX])
+{
+  char plain[PATH_MAX];
+  size_t size = strlen(path);
+  while (size > 1 && path[size - 1] == '/')
+    size--;
+  if (size >= sizeof plain) {
+    errno = ENAMETOOLONG;
+    return -1;
+  }
+  snprintf(plain, sizeof plain, "%.*s", (int)size, path);
+  return resolve_new(plain, resolved);
+}
+
+/* Both are resolved. */
+static bool is_beneath(const char *path, const char *directory)
+{
+  size_t size = strcmp(directory, "/") ? strlen(directory) : 0;
+  return !strncmp(path, directory, size) && (path[size] == '/' || !path[size]);
+}
+
 bool paths_is_inside(const char *resolved, const char *directory)
 {
   char real[PATH_MAX];
-  if (paths_resolve(directory, real))
-    return false;
-  size_t size = strcmp(real, "/") ? strlen(real) : 0;
-  return !strncmp(resolved, real, size) && (resolved[size] == '/' || !resolved[size]);
+  return !paths_resolve(directory, real) && is_beneath(resolved, real);
 }
 
 static bool is_inside_any(const struct version *version, const char *key, const char *resolved)
 {
   size_t index = 0;
   for (const char *path; (path = version_option_text(version, key, &index));)
-    if (paths_is_inside(resolved, path))
+    if (is_beneath(resolved, path))
       return true;
   return false;
 }
 
+static bool holds_any(const struct version *version, const char *key, const char *resolved)
+{
+  size_t index = 0;
+  for (const char *path; (path = version_option_text(version, key, &index));)
+    if (is_beneath(path, resolved))
+      return true;
+  return false;
+}
+
+/* /proc/PID of another process, and for writing of this one, too: what it shows
+ * may be read, but its memory and limits are not for writing. */
+static bool is_process(const char *resolved, bool write)
+{
+  static const char proc[] = "/proc/";
+  char own[PATH_MAX];
+  if (strncmp(resolved, proc, strlen(proc)) || !isdigit((unsigned char)resolved[strlen(proc)]))
+    return false;
+  return write || !realpath("/proc/self", own) || !is_beneath(resolved, own);
+}
+
 bool paths_is_private(const struct version *version, const char *resolved, bool write)
 {
-  return is_inside_any(version, "private", resolved) ||
+  return is_inside_any(version, "private", resolved) || is_process(resolved, write) ||
          (write && is_inside_any(version, "handlers", resolved));
+}
+
+bool paths_holds_private(const struct version *version, const char *resolved)
+{
+  return holds_any(version, "private", resolved) || holds_any(version, "handlers", resolved);
 }

@@ -1,5 +1,6 @@
 /* Which files a handler may open: all for reading but the private ones, and for
- * writing what its contract grants, never the handlers' own directories. */
+ * writing what its contract grants, never the handlers' own directories. Both
+ * are among the version's options, resolved. */
 #ifndef KAALUA_WORKER_PATHS_H
 #define KAALUA_WORKER_PATHS_H
 
@@ -12,10 +13,19 @@ struct version;
  * directory's with the name behind it. Returns 0, or -1 with errno. */
 int paths_resolve(const char *path, char resolved[PATH_MAX]);
 
+/* The same for the name itself: where it is a link, that is not followed. */
+int paths_resolve_entry(const char *path, char resolved[PATH_MAX]);
+
 /* Whether `resolved` is `directory` (links are followed) or lies beneath it. */
 bool paths_is_inside(const char *resolved, const char *directory);
 
-/* Whether no handler may read `resolved`; or, for `write`, write it. */
+/* Whether no handler may read `resolved`; or, for `write`, write it. Besides the
+ * version's own paths these are what /proc tells of other processes: the
+ * environment, memory and descriptors of the host hold its secrets. */
 bool paths_is_private(const struct version *version, const char *resolved, bool write);
+
+/* Whether something that no handler may write is `resolved` or lies beneath it:
+ * it would move or go along with it. */
+bool paths_holds_private(const struct version *version, const char *resolved);
 
 #endif

@@ -7,7 +7,6 @@
 #include "worker/version.h"
 #include "worker/worker.h"
 
-#include <jansson.h>
 #include <lauxlib.h>
 #include <lualib.h>
 #include <string.h>
@@ -43,25 +42,35 @@ static int require_library(lua_State *L, const struct source_file *library)
   return 1;
 }
 
-/* While the file loads its needs are unknown: the owner's ceiling decides, and
- * what was required is compared with the contract afterwards. */
-static bool is_in_ceiling(lua_State *L)
+/* Whether Lua's own require() would find a file; none of it is run. */
+static bool is_installed(lua_State *L, const char *name)
 {
-  const struct version *version = &worker_of(L)->version;
-  if (!json_is_array(json_object_get(version->options, "ceiling")))
-    return true;
-  size_t index = 0;
-  for (const char *name; (name = version_option_text(version, "ceiling", &index));)
-    if (!strcmp(name, "native"))
-      return true;
-  return false;
+  static const char *const fields[] = {"path", "cpath"};
+  bool found = false;
+  lua_getglobal(L, LUA_LOADLIBNAME);
+  for (size_t i = 0; !found && i < sizeof fields / sizeof *fields; i++) {
+    lua_getfield(L, -1, "searchpath");
+    lua_pushstring(L, name);
+    lua_getfield(L, -3, fields[i]);
+    lua_call(L, 2, 1);
+    found = !lua_isnil(L, -1);
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  return found;
 }
 
-/* Pushes whether the contract, or before it the ceiling, grants `name`. */
+/* While the file loads its needs are unknown, and what is installed is code that
+ * nothing holds back. */
 static bool is_native_granted(lua_State *L, const char *name)
 {
-  if (worker_of(L)->is_loading)
-    return is_in_ceiling(L);
+  if (worker_of(L)->is_loading) {
+    if (is_installed(L, name))
+      luaL_error(L, "require \"%s\": an installed module needs \"native\" and is not for "
+                    "loading time; write: return { needs = { \"native\" }, run = "
+                    "function(command) local module = require \"%s\" … end }", name, name);
+    return false;
+  }
   capability_push(L, "native");
   bool granted = capability_lists(L, name);
   lua_pop(L, 1);
@@ -115,10 +124,6 @@ static int require(lua_State *L)
     return require_library(L, library);
   if (!is_native_granted(L, name) || !require_native(L, name))
     return raise_not_found(L, name);
-  if (worker_of(L)->is_loading) {
-    lua_pushstring(L, name);
-    lua_rawseti(L, 2, (lua_Integer)lua_rawlen(L, 2) + 1); /* a list beside the names */
-  }
   return 1;
 }
 
@@ -166,25 +171,4 @@ void require_install(lua_State *L)
   drop_relative(L, "cpath");
   lua_pushcfunction(L, require);
   lua_setfield(L, -2, "require");
-}
-
-void require_push_ungranted(lua_State *L)
-{
-  state_push_kept(L, STATE_LOADED);
-  int loaded = lua_gettop(L);
-  for (lua_Integer i = 1; lua_rawgeti(L, loaded, i) == LUA_TSTRING; i++) {
-    const char *name = lua_tostring(L, -1);
-    capability_push(L, "native");
-    bool granted = capability_lists(L, name);
-    lua_pop(L, 1);
-    if (!granted) {
-      lua_pushfstring(L, "require \"%s\" needs \"native\": "
-                         "return { needs = { \"native\" }, run = … }", name);
-      lua_replace(L, loaded);
-      lua_settop(L, loaded);
-      return;
-    }
-    lua_pop(L, 1);
-  }
-  lua_replace(L, loaded);
 }

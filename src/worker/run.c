@@ -2,10 +2,10 @@
 
 #include "base/jsontext.h"
 #include "base/memory.h"
+#include "base/utf8.h"
 #include "base/worker_frames.h"
 #include "worker/decode.h"
 #include "worker/encode.h"
-#include "worker/reason.h"
 #include "worker/state.h"
 #include "worker/worker.h"
 
@@ -14,6 +14,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum {
+  REASON_BYTES = 256,  /* kaa.result */
+  RESULTS_JUDGED = 10, /* more than kaa.result takes: none of the others matters */
+};
 
 /* The result as it comes about; the payload is in worker->answer. */
 struct run {
@@ -24,34 +29,63 @@ struct run {
   bool has_trace;
 };
 
-static void answer(struct run *run, int64_t status, const char *text, size_t size)
+/* `text` is short, ours but for names of files. */
+static void answer_plain(struct run *run, int64_t status, const char *text)
 {
   run->status = status;
-  reason_make(run->reason, text, size);
+  snprintf(run->reason, sizeof run->reason, "%s", text);
+  utf8_make_plain(run->reason, strlen(run->reason));
 }
 
 /* ---- inside the protected call ---- */
 
-static void answer_text(struct run *run, int64_t status, const char *text)
+/* The reason is at the top of the stack: any text. It is left as one line. */
+static void answer(lua_State *L, struct run *run, int64_t status)
 {
-  answer(run, status, text, strlen(text));
+  luaL_checkstack(L, 4, "reason");
+  state_push_kept(L, STATE_REASON);
+  lua_pushinteger(L, status);
+  lua_pushvalue(L, -3);
+  lua_call(L, 2, 1);
+  run->status = status;
+  snprintf(run->reason, sizeof run->reason, "%s", luaL_checkstring(L, -1));
+  lua_pop(L, 1);
 }
 
-static void answer_too_large(struct run *run, size_t size)
+static void answer_text(lua_State *L, struct run *run, int64_t status, const char *text)
+{
+  luaL_checkstack(L, 4, "reason");
+  lua_pushstring(L, text);
+  answer(L, run, status);
+  lua_pop(L, 1);
+}
+
+/* What the handler gave is no result. The place is where the handler begins. */
+static void answer_no_result(lua_State *L, struct run *run, const char *message)
+{
+  luaL_checkstack(L, 4, "reason");
+  state_push_kept(L, STATE_CONTRACT);
+  lua_getfield(L, -1, "place");
+  lua_pushfstring(L, "%s: %s", lua_tostring(L, -1), message);
+  answer(L, run, 500);
+  lua_pop(L, 3);
+}
+
+static void answer_too_large(lua_State *L, struct run *run, size_t size)
 {
   char text[80];
   bool uncounted = size > ENCODE_COUNTED_BYTES;
   snprintf(text, sizeof text, "Result too large: %s%zu bytes, limit %d", uncounted ? "over " : "",
            uncounted ? (size_t)ENCODE_COUNTED_BYTES : size, JSONTEXT_MAX_BYTES);
-  answer_text(run, 500, text);
+  answer_text(L, run, 500, text);
 }
 
 /* Status, reason and payload are the three values at the top of the stack. */
 static void take_result(lua_State *L, struct run *run)
 {
-  size_t size;
-  const char *reason = lua_tolstring(L, -2, &size);
-  answer(run, lua_tointeger(L, -3), reason ? reason : "", size);
+  lua_pushvalue(L, -2);
+  answer(L, run, lua_tointeger(L, -4));
+  lua_pop(L, 1);
   run->has_payload = false;
   if (lua_isnil(L, -1))
     return;
@@ -59,9 +93,9 @@ static void take_result(lua_State *L, struct run *run)
   struct buffer *out = &run->worker->answer;
   int rc = encode_json(L, -1, out, "payload", JSONTEXT_MAX_BYTES, &fault);
   if (rc == -EMSGSIZE)
-    answer_too_large(run, fault.size_bytes);
+    answer_too_large(L, run, fault.size_bytes);
   else if (rc)
-    answer_text(run, 500, fault.text);
+    answer_no_result(L, run, fault.text);
   run->has_payload = !rc;
 }
 
@@ -70,7 +104,7 @@ static bool push_payload(lua_State *L, struct run *run)
 {
   const struct command *command = &run->worker->command;
   if (!decode_json(L, command->element, command->element_bytes) || !lua_istable(L, -1)) {
-    answer_text(run, 400, lua_isstring(L, -1) ? lua_tostring(L, -1) : "no JSON object");
+    answer_text(L, run, 400, lua_isstring(L, -1) ? lua_tostring(L, -1) : "no JSON object");
     return false;
   }
   lua_pushliteral(L, "payload");
@@ -91,7 +125,7 @@ static bool apply_params(lua_State *L, struct run *run)
     lua_pop(L, 1);
     return true;
   }
-  answer_text(run, 400, luaL_checkstring(L, -1));
+  answer_text(L, run, 400, luaL_checkstring(L, -1));
   return false;
 }
 
@@ -111,16 +145,6 @@ static void wrap_command(lua_State *L, const struct command *command)
   lua_setfield(L, -2, "received_at");
 }
 
-/* What the handler returned is no result: the message is at index 2. The place is
- * where the handler begins. */
-static void answer_no_result(lua_State *L, struct run *run)
-{
-  state_push_kept(L, STATE_CONTRACT);
-  lua_getfield(L, -1, "place");
-  lua_pushfstring(L, "%s: %s", lua_tostring(L, -1), luaL_checkstring(L, 2));
-  answer_text(run, 500, lua_tostring(L, -1));
-}
-
 static int call_handler(lua_State *L)
 {
   struct run *run = lua_touserdata(L, 1);
@@ -136,10 +160,11 @@ static int call_handler(lua_State *L)
   luaL_checkstack(L, 4, "results");
   lua_pushinteger(L, lua_gettop(L) - 1);
   lua_insert(L, 2);
+  if (lua_gettop(L) > 2 + RESULTS_JUDGED)
+    lua_settop(L, 2 + RESULTS_JUDGED);
   lua_call(L, lua_gettop(L) - 1, 3);
   if (lua_isnil(L, -3)) {
-    lua_settop(L, 2); /* nil, message */
-    answer_no_result(L, run);
+    answer_no_result(L, run, luaL_checkstring(L, -2));
   } else {
     take_result(L, run);
   }
@@ -156,9 +181,8 @@ static int judge_failure(lua_State *L)
     take_result(L, run);
     return 0;
   }
-  size_t size;
-  const char *text = luaL_tolstring(L, 2, &size); /* __tostring runs under the time limit */
-  answer(run, 500, text, size);
+  luaL_tolstring(L, 2, NULL); /* __tostring runs under the time limit */
+  answer(L, run, 500);
   run->has_trace = true;
   return 0;
 }
@@ -184,7 +208,7 @@ static void answer_stopped(struct run *run, int64_t status, const char *what, co
 {
   char text[REASON_BYTES];
   snprintf(text, sizeof text, "%s%s%s", what, *place ? " at " : "", place);
-  answer_text(run, status, text);
+  answer_plain(run, status, text);
   run->has_payload = false;
   run->has_trace = true; /* empty after a memory error */
   run->worker->is_spent = true;
@@ -217,7 +241,7 @@ static void run_protected(struct run *run)
   else if (is_memory_error(worker, status))
     answer_memory(run);
   else if (status != LUA_OK)
-    answer_text(run, 500, "the handler raised an error that cannot be shown");
+    answer_plain(run, 500, "the handler raised an error that cannot be shown");
 }
 
 static void send_mark(struct worker *worker)
@@ -227,6 +251,17 @@ static void send_mark(struct worker *worker)
   frame_put_i64(out, worker->command.job);
   frame_end(out, at);
   channel_flush(&worker->channel);
+}
+
+/* Whoever reads the result may look for what the handler has written. */
+static void flush_files(struct worker *worker)
+{
+  static const char text[] = "what was written to a file is not all on it: ";
+  if (!fflush(NULL))
+    return;
+  const char *why = strerror(errno);
+  output_write(&worker->output.err, text, strlen(text));
+  output_write(&worker->output.err, why, strlen(why));
 }
 
 static void put_finished(struct run *run)
@@ -273,6 +308,7 @@ void run_command(struct worker *worker, struct frame *frame)
     buffer_reset(&worker->answer);
     run_protected(&run);
     worker->is_running = false;
+    flush_files(worker);
     output_settle(&worker->output);
     put_finished(&run);
   }

@@ -26,6 +26,7 @@ static int on_panic(lua_State *L)
 int state_create(struct worker *worker)
 {
   heap_init(&worker->heap, worker, DEFAULT_MEMORY_MIB);
+  heap_charge_json(&worker->heap);
   worker->lua = lua_newstate(heap_allocate, &worker->heap);
   if (!worker->lua)
     return -ENOMEM;
@@ -146,6 +147,8 @@ void state_open_libraries(lua_State *L)
   state_keep(L, STATE_PARAMS_OF);
   state_push(L, "kaa.result", "normalise");
   state_keep(L, STATE_NORMALISE);
+  state_push(L, "kaa.result", "reason");
+  state_keep(L, STATE_REASON);
 }
 
 void state_push(lua_State *L, const char *module, const char *field)

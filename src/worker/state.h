@@ -32,6 +32,7 @@ enum state_value {
   STATE_CONTRACT,
   STATE_PARAMS_OF, /* kaa.contract.params_of */
   STATE_NORMALISE, /* kaa.result.normalise */
+  STATE_REASON,    /* kaa.result.reason */
   STATE_LOADED,      /* what require() has given out, by module */
   STATE_ARRAY_MARK,  /* metatable of JSON arrays */
   STATE_REQUIRE,     /* Lua's own require, for C modules */

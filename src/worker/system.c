@@ -16,6 +16,7 @@ static int system_exit(lua_State *L)
 {
   capability_require_command(L, "os.exit");
   int code = lua_isboolean(L, 1) ? !lua_toboolean(L, 1) : (int)luaL_optinteger(L, 1, 0);
+  fflush(NULL);
   output_settle(&worker_of(L)->output);
   _exit(code);
 }
@@ -23,20 +24,20 @@ static int system_exit(lua_State *L)
 static int system_remove(lua_State *L)
 {
   char resolved[PATH_MAX];
-  int refused = files_check(L, 1, true, "os.remove", resolved);
-  return refused ? refused : luaL_fileresult(L, !remove(lua_tostring(L, 1)), lua_tostring(L, 1));
+  int refused = files_check_entry(L, 1, "os.remove", resolved);
+  return refused ? refused : luaL_fileresult(L, !remove(resolved), lua_tostring(L, 1));
 }
 
 static int system_rename(lua_State *L)
 {
   char from[PATH_MAX], to[PATH_MAX];
   luaL_checkstring(L, 2);
-  int refused = files_check(L, 1, true, "os.rename", from);
+  int refused = files_check_entry(L, 1, "os.rename", from);
   if (!refused)
-    refused = files_check(L, 2, true, "os.rename", to);
+    refused = files_check_entry(L, 2, "os.rename", to);
   if (refused)
     return refused;
-  return luaL_fileresult(L, !rename(lua_tostring(L, 1), lua_tostring(L, 2)), NULL);
+  return luaL_fileresult(L, !rename(from, to), NULL);
 }
 
 static int system_tmpname(lua_State *L)

@@ -9,24 +9,38 @@
 
 #include <errno.h>
 #include <lauxlib.h>
+#include <stdbool.h>
 
 #define RIGHT_CALL "write: kaa.telemetry { temperature = 21.5 }"
 
-/* Each element of the list at index 1 must be an object. */
+static bool is_empty_table(lua_State *L)
+{
+  lua_pushnil(L);
+  if (!lua_next(L, -2))
+    return true;
+  lua_pop(L, 2);
+  return false;
+}
+
+/* Each element of the list at index 1 must be an object that is not empty. */
 static void check_list(lua_State *L)
 {
   for (lua_Integer i = 1; lua_rawgeti(L, 1, i) != LUA_TNIL; i++) {
     const char *kind = lua_istable(L, -1) ? "list" : luaL_typename(L, -1);
+    bool is_empty = lua_istable(L, -1) && is_empty_table(L);
     state_push(L, "kaa.values", "is_object");
     lua_insert(L, -2);
     lua_call(L, 1, 1);
     if (!lua_toboolean(L, -1))
       luaL_error(L, "kaa.telemetry: element %I is a %s, not a sample; " RIGHT_CALL, i, kind);
+    if (is_empty)
+      luaL_error(L, "kaa.telemetry: element %I is empty; " RIGHT_CALL, i);
     lua_pop(L, 1);
   }
   lua_pop(L, 1);
 }
 
+/* Of one sample a list is made, one level more. */
 static void encode_samples(lua_State *L, struct buffer *text)
 {
   struct encode_fault fault;
@@ -37,6 +51,8 @@ static void encode_samples(lua_State *L, struct buffer *text)
                JSONTEXT_MAX_BYTES);
   if (rc)
     luaL_error(L, "kaa.telemetry: %s", fault.text);
+  if (*text->data != '[' && fault.depth == JSONTEXT_MAX_DEPTH)
+    luaL_error(L, "kaa.telemetry: the sample is nested deeper than %d", JSONTEXT_MAX_DEPTH - 1);
 }
 
 int telemetry_send(lua_State *L)

@@ -2,6 +2,7 @@
 
 #include "base/jsontext.h"
 #include "base/memory.h"
+#include "worker/paths.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -28,6 +29,17 @@ static json_t *read_options(struct frame *frame)
   return options;
 }
 
+/* Once, so that no handler can change where they lead. */
+static void resolve_paths(json_t *list)
+{
+  for (size_t i = 0; i < json_array_size(list); i++) {
+    char resolved[PATH_MAX];
+    const char *path = json_string_value(json_array_get(list, i));
+    if (path && !paths_resolve(path, resolved))
+      json_array_set_new(list, i, json_string(resolved));
+  }
+}
+
 int version_read(struct version *version, struct frame *frame)
 {
   *version = (struct version){0};
@@ -40,6 +52,8 @@ int version_read(struct version *version, struct frame *frame)
   version->files[0] = read_file(frame, memory_text(""));
   version->file_count = 1;
   version->options = read_options(frame);
+  resolve_paths(json_object_get(version->options, "private"));
+  resolve_paths(json_object_get(version->options, "handlers"));
   size_t libraries = frame_get_u32(frame);
   for (size_t i = 0; i < libraries && !frame->bad; i++) {
     size_t count = version->file_count + 1;
