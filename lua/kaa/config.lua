@@ -2,7 +2,6 @@
 --- Defaults are the host's; what a flag or the environment may give is not
 --- required here. A secret is never shown in a message.
 local faults = require "kaa.faults"
-local locate = require "kaa.locate"
 local params = require "kaa.params"
 local text = require "kaa.text"
 
@@ -161,10 +160,10 @@ local function named(value, add)
 end
 
 --- Marks the faults whose source line has a secret on it.
-local function hide_secrets(list, value, source)
+local function hide_secrets(list, value, line_of)
   local lines = {}
   local function mark(path)
-    lines[locate.nearest(source, path) or 0] = true
+    lines[line_of(path) or 0] = true
   end
   for key in next, SECRETS do
     if value[key] ~= nil then
@@ -187,7 +186,7 @@ end
 ---
 ---     config.check({ handlers = "/etc/kaalua/handlers" }).handlers → { "/etc/kaalua/handlers" }
 function config.check(value, source)
-  local list, add = faults.collector(source)
+  local list, add, line_of = faults.collector(source)
   if type(value) ~= "table" then
     local write = 'return { url = "mqtts://…", … }'
     add({}, format("the file returned %s; write: %s", text.show(value), write))
@@ -201,7 +200,7 @@ function config.check(value, source)
     check(checked, add)
   end
   if #list > 0 then
-    hide_secrets(list, value, source)
+    hide_secrets(list, value, line_of)
     return nil, faults.sorted(list)
   end
   return checked, nil

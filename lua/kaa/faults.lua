@@ -16,17 +16,22 @@ local faults = {}
 ---@return kaa.fault[] list
 ---@return function add add(path, message, written, secret) adds one; `written` is the path to
 ---  look for in the source where it is not `path`
+---@return fun(path: (string|integer)[]): integer|nil line_of where a path is written
 function faults.collector(source)
-  local list = {}
+  local list, outline = {}, nil
+  local function line_of(path)
+    outline = outline or source and locate.outline(source)
+    return locate.nearest(outline, path)
+  end
   local function add(path, message, written, secret)
     local place = text.path(path)
     list[#list + 1] = {
-      line = locate.nearest(source, written or path),
+      line = line_of(written or path),
       message = (place ~= "" and place .. ": " or "") .. message,
       secret = secret,
     }
   end
-  return list, add
+  return list, add, line_of
 end
 
 --- Sorts by line, those without one last; faults of one line keep their order.

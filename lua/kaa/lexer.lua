@@ -47,11 +47,15 @@ local function symbol_end(source, at)
 end
 
 --- The value that a string's or number's text stands for.
-local function constant(kind, words)
-  if kind == "number" then
-    return tonumber(words)
+---@param token table one of lexer.tokens
+---@return string|number|nil value nil for other tokens, and for text that is no Lua
+function lexer.value(token)
+  if token.kind == "number" then
+    return tonumber(token.words)
+  elseif token.kind ~= "string" then
+    return nil
   end
-  local chunk = load("return " .. words, "=string", "t", {})
+  local chunk = load("return " .. token.words, "=string", "t", {})
   return chunk and chunk()
 end
 
@@ -79,8 +83,8 @@ end
 --- Cuts a source text into tokens without its comments. Text that is no Lua gives
 --- tokens that make no sense, and no error.
 ---@param source string
----@return {kind: string, words: string, line: integer, value: any}[] tokens `kind` is "name",
----  "number", "string" or "symbol"; `words` as written; `value` of strings and numbers
+---@return {kind: string, words: string, line: integer}[] tokens `kind` is "name", "number",
+---  "string" or "symbol"; `words` as written
 function lexer.tokens(source)
   source = gsub(source, "^\xEF\xBB\xBF", "") -- a byte order mark
   source = gsub(source, "^#[^\n]*", "")
@@ -96,8 +100,7 @@ function lexer.tokens(source)
     local kind, last = token_at(source, start)
     local words = sub(source, start, last)
     if kind ~= "comment" then
-      tokens[#tokens + 1] = { kind = kind, words = words, line = line,
-        value = (kind == "string" or kind == "number") and constant(kind, words) or nil }
+      tokens[#tokens + 1] = { kind = kind, words = words, line = line }
     end
     _, breaks = gsub(words, "\n", "")
     line, at = line + breaks, last + 1

@@ -6,8 +6,7 @@
 ---     }                                      return handler
 local lexer = require "kaa.lexer"
 
-local ipairs = ipairs
-local math_type, tointeger = math.type, math.tointeger
+local ipairs, type = ipairs, type
 
 local locate = {}
 
@@ -54,7 +53,7 @@ local function entry_key(tokens, at)
   if token.kind == "name" and word(tokens[at + 1]) == "=" then
     return token.words, at + 2
   elseif word(token) == "[" and word(tokens[at + 2]) == "]" and word(tokens[at + 3]) == "=" then
-    return tokens[at + 1].value, at + 4
+    return lexer.value(tokens[at + 1]), at + 4
   end
   return nil, at
 end
@@ -72,14 +71,9 @@ local function after_entry(tokens, at)
   return at
 end
 
-local function same_key(a, b)
-  return a == b or math_type(a) ~= nil and tointeger(a) == b
-end
-
---- Finds a key in the constructor whose `{` is at `open`; the last one counts.
---- Returns its line and the place of its value.
-local function find_entry(tokens, open, wanted)
-  local line, place
+--- Reads the constructor whose `{` is at `open`; of equal keys the last one counts.
+local function read_entries(tokens, open)
+  local entries = {}
   local at, position = open + 1, 0
   while tokens[at] and word(tokens[at]) ~= "}" do
     local key, value = entry_key(tokens, at)
@@ -87,8 +81,8 @@ local function find_entry(tokens, open, wanted)
       position = position + 1
       key = position
     end
-    if same_key(key, wanted) then
-      line, place = tokens[at].line, value
+    if key ~= nil then
+      entries[key] = { line = tokens[at].line, place = value }
     end
     at = after_entry(tokens, value)
     if word(tokens[at]) == "," or word(tokens[at]) == ";" then
@@ -97,80 +91,109 @@ local function find_entry(tokens, open, wanted)
       break
     end
   end
-  return line, place
+  return entries
 end
 
---- Finds `name.key = value` or `function name.key(` outside of all functions.
-local function find_assignment(tokens, name, wanted)
-  local line, place
+--- The entry of a key in the constructor at `open`; each constructor is read once.
+local function find_entry(outline, open, wanted)
+  local entries = outline.entries[open] or read_entries(outline.tokens, open)
+  outline.entries[open] = entries
+  return entries[wanted]
+end
+
+--- The place behind `name`, `name <const>` or `name <close>`.
+local function after_name(tokens, at)
+  local has_attribute = word(tokens[at + 1]) == "<" and word(tokens[at + 3]) == ">"
+  return has_attribute and at + 4 or at + 1
+end
+
+--- The key in `name.key = …`, `name["key"] = …` or `function name.key(`,
+--- where `at` is the name's, and the place of the value.
+local function assigned_key(tokens, at)
+  local key = tokens[at + 2]
+  if word(tokens[at + 1]) == "." and key then
+    local is_key = word(tokens[at + 3]) == "=" or word(tokens[at - 1]) == "function"
+    return is_key and key.words or nil, at + 4
+  elseif word(tokens[at + 1]) == "[" and word(tokens[at + 3]) == "]"
+      and word(tokens[at + 4]) == "=" then
+    return lexer.value(key), at + 5
+  end
+  return nil, at
+end
+
+--- Notes what is written outside of all functions: `name = {`, and keys that are
+--- assigned one by one.
+local function read_assignments(tokens)
+  local constructors, assigned = {}, {}
   at_top_level(tokens, function(index)
-    local here = word(tokens[index]) == "function" and index + 1 or index
-    if word(tokens[here]) ~= name or word(tokens[here + 1]) ~= "." then
+    local at = word(tokens[index]) == "function" and index + 1 or index
+    local name = tokens[at]
+    if not name or name.kind ~= "name" or word(tokens[at - 1]) == "." then
       return
     end
-    local key = tokens[here + 2]
-    if key and key.words == wanted and (here > index or word(tokens[here + 3]) == "=") then
-      line, place = key.line, here + 4
+    local key, place = assigned_key(tokens, at)
+    local equals = after_name(tokens, at)
+    if key ~= nil then
+      assigned[name.words] = assigned[name.words] or {}
+      assigned[name.words][key] = { line = tokens[at + 2].line, place = place }
+    elseif word(tokens[equals]) == "=" and word(tokens[equals + 1]) == "{" then
+      constructors[name.words] = equals + 1
     end
   end)
-  return line, place
-end
-
---- Where `name = {` is written outside of all functions: the place of the brace.
-local function find_constructor(tokens, name)
-  local place
-  at_top_level(tokens, function(index)
-    if word(tokens[index]) == name and word(tokens[index + 1]) == "="
-        and word(tokens[index + 2]) == "{" and word(tokens[index - 1]) ~= "." then
-      place = index + 2
-    end
-  end)
-  return place
+  return constructors, assigned
 end
 
 --- Finds the first key of a path: below the returned constructor, or the name.
-local function find_first(tokens, returned, wanted)
-  local value = tokens[returned + 1]
-  if word(value) == "{" then
-    return find_entry(tokens, returned + 1, wanted)
-  elseif not value or value.kind ~= "name" then
+local function find_first(outline, wanted)
+  local tokens, at = outline.tokens, outline.returned + 1
+  while word(tokens[at]) == "(" do
+    at = at + 1
+  end
+  if word(tokens[at]) == "{" then
+    return find_entry(outline, at, wanted)
+  elseif not tokens[at] or tokens[at].kind ~= "name" then
     return nil
   end
-  local line, place = find_assignment(tokens, value.words, wanted)
-  if line then
-    return line, place
-  end
-  local open = find_constructor(tokens, value.words)
-  if open then
-    return find_entry(tokens, open, wanted)
-  end
+  local name = tokens[at].words
+  local entry = (outline.assigned[name] or {})[wanted]
+  local open = outline.constructors[name]
+  return entry or open and find_entry(outline, open, wanted) or nil
 end
 
 --- The line of the deepest part of the path that is written, and its depth.
 local function find_path(source, path)
-  local tokens = lexer.tokens(source)
-  local returned = find_return(tokens)
-  if not returned then
+  local outline = type(source) == "string" and locate.outline(source) or source
+  if not outline.returned then
     return nil, -1
   end
-  local line, place = tokens[returned].line, nil
+  local line, place = outline.tokens[outline.returned].line, nil
   for depth, key in ipairs(path) do
-    local found, value
+    local entry
     if depth == 1 then
-      found, value = find_first(tokens, returned, key)
-    elseif word(tokens[place]) == "{" then
-      found, value = find_entry(tokens, place, key)
+      entry = find_first(outline, key)
+    elseif word(outline.tokens[place]) == "{" then
+      entry = find_entry(outline, place, key)
     end
-    if not found then
+    if not entry then
       return line, depth - 1
     end
-    line, place = found, value
+    line, place = entry.line, entry.place
   end
   return line, #path
 end
 
---- Finds where a key of the returned table is written.
+--- Reads a source text once, for many questions.
 ---@param source string Lua source text
+---@return table outline to be given to locate.key and locate.nearest
+function locate.outline(source)
+  local tokens = lexer.tokens(source)
+  local constructors, assigned = read_assignments(tokens)
+  return { tokens = tokens, returned = find_return(tokens), constructors = constructors,
+    assigned = assigned, entries = {} }
+end
+
+--- Finds where a key of the returned table is written.
+---@param source string|table Lua source text, or its outline
 ---@param path (string|integer)[] keys from the outside in; an empty one is the `return`
 ---@return integer|nil line from 1; nil where it is not written as a key there
 ---
@@ -181,7 +204,7 @@ function locate.key(source, path)
 end
 
 --- Like locate.key, and where the key is not written, the line of what holds it.
----@param source string|nil Lua source text
+---@param source string|table|nil Lua source text, or its outline
 ---@param path (string|integer)[]
 ---@return integer|nil line nil where nothing of the path can be found
 function locate.nearest(source, path)

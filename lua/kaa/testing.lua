@@ -118,7 +118,7 @@ function Device:command(payload, fields)
   local status, reason, answer = judged(self.contract, outcome)
   local sent, fault, size_bytes = through_json(answer)
   if fault then
-    return 500, result.reason(500, fault), nil
+    return 500, result.reason(500, self.contract.place .. ": " .. fault), nil
   elseif size_bytes then
     return 500, ("Result too large: %d bytes, limit %d"):format(size_bytes, jsontext.MAX_BYTES), nil
   end
@@ -135,7 +135,11 @@ end
 ---  `logged` ({ level, message }), `now` (what kaa.now() gives; kaa.sleep adds to it), `contract`
 function testing.device(path, options)
   options = options or {}
-  local directory, name = path:match("^(.-)/?([^/]+)%.lua$")
+  local directory, name = tostring(path):match("^(.-)/?([%w_-]+)%.lua$")
+  if not name then
+    error(('"%s" is no handler file; write: testing.device("handlers/park.lua")')
+      :format(tostring(path)), 2)
+  end
   local chunk, source = name .. ".lua", read(path)
   local device = setmetatable({
     type = name, options = options, samples = {}, executed = {}, logged = {}, last_id = 0,

@@ -1,5 +1,6 @@
 #include "base/jsontext.h"
 
+#include "base/memory.h"
 #include "base/utf8.h"
 
 #include <float.h>
@@ -44,6 +45,49 @@ static bool is_too_deep(const char *text, size_t size, size_t *position)
   return false;
 }
 
+/* The end of the number, in text that is JSON, which begins at `at`. */
+static size_t number_end(const char *text, size_t size, size_t at)
+{
+  while (at < size && text[at] && strchr("+-.0123456789Ee", text[at]))
+    at++;
+  return at;
+}
+
+/* Whether a number that is not 0 becomes 0 as a double. */
+static bool underflows(const char *text, size_t size)
+{
+  size_t mantissa = 0;
+  bool is_zero = true;
+  for (; mantissa < size && (text[mantissa] | 0x20) != 'e'; mantissa++)
+    if (text[mantissa] >= '1' && text[mantissa] <= '9')
+      is_zero = false;
+  bool may_be_small = size > 300 || (mantissa + 1 < size && text[mantissa + 1] == '-');
+  if (is_zero || !may_be_small)
+    return false;
+  char *copy = memory_copied(text, size);
+  bool is_lost = strtod(copy, NULL) == 0;
+  free(copy);
+  return is_lost;
+}
+
+/* jansson takes 1e-400 for 0.0. Looks for such a number in text that is JSON;
+ * strings are passed over. */
+static bool has_underflow(const char *text, size_t size, size_t *position)
+{
+  for (size_t i = 0; i < size; i++) {
+    if (text[i] == '"') {
+      while (text[++i] != '"')
+        i += text[i] == '\\';
+    } else if (text[i] == '-' || (text[i] >= '0' && text[i] <= '9')) {
+      *position = number_end(text, size, i);
+      if (underflows(text + i, *position - i))
+        return true;
+      i = *position - 1;
+    }
+  }
+  return false;
+}
+
 json_t *jsontext_parse(const char *text, size_t size, struct json_fault *fault)
 {
   size_t position;
@@ -60,6 +104,10 @@ json_t *jsontext_parse(const char *text, size_t size, struct json_fault *fault)
   if (!value) {
     utf8_make_plain(said.text, strlen(said.text)); /* it quotes external text */
     return refuse(fault, said.position > 0 ? (size_t)said.position : 0, said.text);
+  }
+  if (has_underflow(text, size, &position)) {
+    json_decref(value);
+    return refuse(fault, position, "real number underflow");
   }
   return value;
 }

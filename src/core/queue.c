@@ -38,7 +38,7 @@ bool queue_has_room_again(const struct core *core, const struct type *type)
   size_t max = core->options.max_queued;
   size_t own = max / OWN_PART;
   return is_half_empty(core, max) ||
-         (own && type->backlog <= own / 2 && is_half_empty(core, max / 2 * 3));
+         (own && type->backlog <= own / 2 && is_half_empty(core, 3 * max));
 }
 
 void queue_accept(struct core *core, struct command_life *life, enum change_kind kind)

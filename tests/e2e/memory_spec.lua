@@ -18,7 +18,7 @@ describe("the host", function()
     for n = 1, HANDLERS do
       handlers["type" .. n] = "return function(c) return 200, 'OK', c.payload end"
     end
-    local agent, platform = world.connected { handlers = handlers }
+    local agent, platform = world.connected { handlers = handlers, config = "return { worker_idle_s = 2 }" }
     for first = 1, COMMANDS, 100 do
       local elements = {}
       for id = first, first + 99 do

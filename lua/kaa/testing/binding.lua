@@ -66,10 +66,16 @@ local function telemetry_fault(given)
   elseif next(given) == nil then
     return ": the sample is empty" .. right_call
   end
-  for index, sample in ipairs(values.is_array(given) and given or {}) do
+  local is_list = values.is_array(given)
+  if not is_list and not jsontext.encode { given } then
+    return ": the sample is nested deeper than " .. jsontext.MAX_DEPTH - 1
+  end
+  for index, sample in ipairs(is_list and given or {}) do
     if not values.is_object(sample) then
       local kind = type(sample) == "table" and "list" or type(sample)
       return (": element %d is a %s, not a sample%s"):format(index, kind, right_call)
+    elseif next(sample) == nil then
+      return (": element %d is empty%s"):format(index, right_call)
     end
   end
   return nil

@@ -1,13 +1,14 @@
 --- The globals that a handler finds on the device, for specs: the harmless part
 --- of the standard library, `require` of its libraries, and functions that need
 --- a capability and teach where it is missing.
+local suggest = require "kaa.suggest"
 local text = require "kaa.text"
 
 local environment = {}
 
 local FREE = { "_VERSION", "error", "getmetatable", "ipairs", "next", "pairs", "pcall",
-  "rawequal", "rawget", "rawlen", "rawset", "select", "setmetatable", "tonumber", "tostring",
-  "type", "warn", "xpcall" }
+  "rawequal", "rawget", "rawlen", "rawset", "select", "tonumber", "tostring", "type", "warn",
+  "xpcall" }
 local LIBRARIES = { "coroutine", "math", "string", "table", "utf8" }
 local FREE_OS = { "clock", "date", "difftime", "getenv", "time" }
 
@@ -20,6 +21,30 @@ local function plain_assert(...)
     return ...
   end
   error(select("#", ...) > 1 and message or "assertion failed!", 0)
+end
+
+--- A finalizer runs where no time limit reaches it: refused as on the device.
+local function plain_setmetatable(value, metatable)
+  if type(metatable) == "table" and rawget(metatable, "__gc") ~= nil then
+    error("setmetatable: no __gc here; close things with local x <close>", 2)
+  end
+  return setmetatable(value, metatable)
+end
+
+--- The part of `debug` that a handler has.
+local function make_debug()
+  local name = "debug, for a handler,"
+  return setmetatable({ traceback = debug.traceback }, {
+    __index = function(_, key)
+      local near = suggest.nearest(tostring(key), { "traceback" })
+      error(('%s has no "%s"%s'):format(name, tostring(key),
+        near and ', did you mean "' .. near .. '"?' or ""), 2)
+    end,
+    __newindex = function()
+      error(name .. " is not to be changed", 2)
+    end,
+    __metatable = false,
+  })
 end
 
 local function copied(source, names)
@@ -117,8 +142,9 @@ local function make_os(options)
 end
 
 local function make_require(globals, options)
-  local loaded = { kaa = options.kaa, cjson = require "cjson" }
-  for _, name in ipairs { "io", "os", table.unpack(LIBRARIES) } do
+  local loaded = { kaa = options.kaa, cjson = require "cjson",
+    ["cjson.safe"] = require "cjson.safe" }
+  for _, name in ipairs { "debug", "io", "os", table.unpack(LIBRARIES) } do
     loaded[name] = globals[name]
   end
   return function(name)
@@ -161,7 +187,7 @@ function environment.create(options)
     return load(chunk, name, "t", environment_of_chunk)
   end
   globals.io, globals.os = make_io(options), make_os(options)
-  globals.debug = { traceback = debug.traceback }
+  globals.debug, globals.setmetatable = make_debug(), plain_setmetatable
   globals.print, globals.kaa = options.print, options.kaa
   globals.require = make_require(globals, options)
   globals._G = globals

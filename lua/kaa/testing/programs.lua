@@ -21,6 +21,9 @@ local function check_argv(argv)
   elseif type(argv) ~= "table" or #argv == 0 then
     error("kaa.exec takes a list of texts; write: " .. RIGHT_CALL, AT_HANDLER)
   end
+  if #argv > MAX_LIST then
+    error(("kaa.exec: %d arguments, limit %d"):format(#argv, MAX_LIST), AT_HANDLER)
+  end
   for index, argument in ipairs(argv) do
     if type(argument) ~= "string" then
       error(("kaa.exec: argument %d is a %s; all are texts: tostring(…)")
@@ -29,6 +32,30 @@ local function check_argv(argv)
   end
   if not argv[1]:find "^/" then
     error(('kaa.exec: "%s" is no absolute path; write: %s'):format(argv[1], RIGHT_CALL), AT_HANDLER)
+  end
+end
+
+local MAX_LIST = 4096
+
+--- As the device: nobody feeds a detached program or waits for it, and a list in
+--- needs.exec is for the programs as they are.
+local function check_together(device, options)
+  if options.detach then
+    for _, name in ipairs { "stdin", "timeout_s" } do
+      if options[name] ~= nil then
+        error(("kaa.exec: %s does not go together with detach"):format(name), AT_HANDLER)
+      end
+    end
+  end
+  local names = text.sorted_keys(options.env or {})
+  if #names > MAX_LIST then
+    error(("kaa.exec: env: %d variables, limit %d"):format(#names, MAX_LIST), AT_HANDLER)
+  end
+  for _, name in ipairs(names) do
+    if device:needs().exec ~= true and tostring(name):find "^LD_" then
+      error(("kaa.exec: env: %s loads other code into the program: not with a list in needs.exec")
+        :format(name), AT_HANDLER)
+    end
   end
 end
 
@@ -110,6 +137,7 @@ function programs.exec(device)
     check_options(options or {})
     check_argv(argv)
     check_granted(device, argv[1], "kaa.exec")
+    check_together(device, options or {})
     return executed(device, argv, options or {})
   end
   return function(argv, options)
