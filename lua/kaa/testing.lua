@@ -135,8 +135,8 @@ end
 ---  `logged` ({ level, message }), `now` (what kaa.now() gives; kaa.sleep adds to it), `contract`
 function testing.device(path, options)
   options = options or {}
-  local directory, name = tostring(path):match("^(.-)/?([%w_-]+)%.lua$")
-  if not name then
+  local directory, name = tostring(path):match("^(.-)/?([^/]+)%.lua$")
+  if not name or not name:find "^[%w_-]+$" then
     error(('"%s" is no handler file; write: testing.device("handlers/park.lua")')
       :format(tostring(path)), 2)
   end

@@ -43,6 +43,7 @@ describe("kaalua call", function()
     { "exact numbers", { "echo", "[9007199254740993,3.0,[],{},null]" }, 0,
       "200 OK\n[9007199254740993,3.0,[],{},null]\n" },
     { "no payload", { "none" }, 0, "200 OK\n" },
+    { "a negative number", { "echo", "-5" }, 0, "200 OK\n-5\n" },
     { "a refusal", { "park" }, 1, '409 Slot taken\n{"slot":3}\n' },
     { "an error", { "raises" }, 1, "500 raises.lua:2: boom\n" },
     { "a loop", { "loops" }, 1, "504 Timed out after 1 s at loops.lua:2\n" },
@@ -150,6 +151,23 @@ describe("kaalua check", function()
       assert.is_truthy(out:find(("%s/kaalua.lua:%d: "):format(path, line), 1, true), out)
     end
     assert.is_truthy(out:find('token', 1, true), out)
+  end)
+
+  it("shows no secret of a faulty configuration", function()
+    local sources = {
+      'return { token = "s3cret",\n tokn = "s3cret" }', 'return { token = "s3cret"x }',
+      'return { token = "s3cret', 'return { url = "mqtt://u:s3cret@h" }',
+      'return { token = "s3cret" .. nil }',
+    }
+    for _, source in ipairs(sources) do
+      local path = folder_with({}, { ["agent.lua"] = source })
+      for _, verb in ipairs { "check", "run" } do
+        local status, out, err = kaalua { verb, "--config", path .. "/agent.lua" }
+        assert.are.equal(2, status)
+        assert.is_truthy((out .. err):find "agent.lua:%d: ")
+        assert.is_nil((out .. err):find("s3cret", 1, true), out .. err)
+      end
+    end
   end)
 
   it("ends a configuration that loops", function()

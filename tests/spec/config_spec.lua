@@ -137,4 +137,19 @@ return {
       assert.same({ "1: the file returned " .. case[2] .. '; write: return { url = "mqtts://…", … }' }, faults)
     end
   end)
+
+  it("judges a long list on one line in little time", function()
+    local tokens = {}
+    for index = 1, 10000 do
+      tokens[index] = ('"t%d"'):format(index % 5000)
+    end
+    local source = "return { url = 'x',\n handlers = '/h', tokens = { " .. table.concat(tokens, ", ")
+      .. " } }"
+    local start = os.clock()
+    local checked, faults = config.check(load(source)(), source)
+    assert.is_nil(checked)
+    assert.equal(5001, #faults)
+    assert.same({ 2, true }, { faults[5001].line, faults[5001].secret })
+    assert.is_true(os.clock() - start < 2)
+  end)
 end)

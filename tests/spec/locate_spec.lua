@@ -48,6 +48,33 @@ describe("kaa.locate", function()
     end
   end)
 
+  it("finds keys in each way to write the table", function()
+    local cases = {
+      { "local M <const> = {\n a = 1,\n b = { c = 2 } }\nreturn M", { "b", "c" }, 3 },
+      { "return (\n{ a = 1,\n b = 2 })", { "b" }, 3 },
+      { "return ({\n a = 1,\n b = 2 })", { "b" }, 3 },
+      { "local M = {}\nM['a'] = 1\nM[ [[b]] ] = {\n c = 3 }\nreturn M", { "a" }, 2 },
+      { "local M = {}\nM['a'] = 1\nM[ [[b]] ] = {\n c = 3 }\nreturn M", { "b", "c" }, 4 },
+      { "local M = {}\nlocal o = { M = {} }\no.M.a = 1\no.M['a'] = 1\nM.a = 2\nreturn (M)", { "a" }, 5 },
+    }
+    for _, case in ipairs(cases) do
+      assert.equal(case[3], locate.key(case[1], case[2]), case[1])
+    end
+  end)
+
+  it("reads a source once for many questions", function()
+    local parts = {}
+    for index = 1, 5000 do
+      parts[index] = ("{ a = %d },"):format(index)
+    end
+    local outline = locate.outline("return {\n" .. table.concat(parts, "\n") .. "\n}")
+    local start = os.clock()
+    for index = 1, 5000 do
+      assert.equal(index + 1, locate.key(outline, { index, "a" }))
+    end
+    assert.is_true(os.clock() - start < 1)
+  end)
+
   it("gives the line of what holds a key that is not written", function()
     local cases = {
       { { "x" }, 9 }, { { 3 }, 9 }, { { "settings", "x" }, 14 }, { { "settings", "allow", "x", "y" }, 17 },

@@ -24,7 +24,9 @@ describe("kaa.result.normalise", function()
       { table.pack(299), 299, "OK" },
       { table.pack(418), 418, "Error" },
       { table.pack(409, "Slot taken"), 409, "Slot taken" },
-      { table.pack(200, "", 1), 200, "", 1 },
+      { table.pack(200, "", 1), 200, "OK", 1 },
+      { table.pack(409, " \u{85}\r\n"), 409, "Conflict" },
+      { table.pack(200, "a\u{2028}b\u{85}c"), 200, "a b c" },
       { table.pack(200, nil, "x"), 200, "OK", "x" },
       { table.pack(200, "OK", table_payload), 200, "OK", table_payload },
       { table.pack(200, "OK", null), 200, "OK", null },
@@ -45,6 +47,19 @@ describe("kaa.result.normalise", function()
       assert.equal("integer", math.type(status))
       assert.equal(case[4], payload)
     end
+  end)
+
+  it("refuses many values at once", function()
+    local many = {}
+    for index = 1, 10 do
+      many[index] = index
+    end
+    local start = os.clock()
+    local status, message = result.normalise(1000000000, table.unpack(many))
+    assert.is_nil(status)
+    assert.equal('returned 1000000000 values, a result has three; write: return 200, "OK", (payload)',
+      message)
+    assert.is_true(os.clock() - start < 1)
   end)
 
   it("shows the line to write instead of anything else", function()

@@ -68,7 +68,13 @@ describe("kaa.testing", function()
       { "error { status = 404, reason = 'gone' }", 404, "gone" },
       { "kaa.fail(423, 'locked', 3)", 423, "locked", 3 },
       { "return 'x'", 500, 'park.lua:1: returned a string; write: return 200, "OK", "…"' },
-      { "return 200, 'OK', { f = print }", 500, "payload.f: a function has no JSON form" },
+      { "return 200, 'OK', { f = print }", 500, "park.lua:1: payload.f: a function has no JSON form" },
+      { "kaa.array('x')", 500, "park.lua:2: kaa.array takes a table, got a string; write: kaa.array { … }" },
+      { "setmetatable({}, { __gc = print })", 500,
+        "park.lua:2: setmetatable: no __gc here; close things with local x <close>" },
+      { "debug.sethook()", 500, 'park.lua:2: debug, for a handler, has no "sethook"' },
+      { "return 200, type(debug.traceback()) .. type(require('debug').traceback)", 200, "stringfunction" },
+      { "return 200, require('cjson.safe').encode { a = 'x' }", 200, '{"a":"x"}' },
       { large, 500, "Result too large: 300002 bytes, limit 262144" },
       { "x = 3", 500, "park.lua:2: assignment to the global 'x': write local x" },
       { "function f() end", 500, "park.lua:2: assignment to the global 'f': write local function f" },
@@ -119,12 +125,37 @@ describe("kaa.testing", function()
       { "kaa.telemetry(3)", " takes a sample, a table of names and values, got a number; write: " },
       { "kaa.telemetry {}", ": the sample is empty; write: " },
       { "kaa.telemetry { { 1 } }", ": element 1 is a list, not a sample; write: " },
+      { "kaa.telemetry { { a = 1 }, {} }", ": element 2 is empty; write: " },
+      { "local t = {} for _ = 1, 63 do t = { t = t } end kaa.telemetry(t)",
+        ": the sample is nested deeper than 63" },
       { "kaa.telemetry { f = print }", ": sample.f: a function has no JSON form" },
     }
     for _, case in ipairs(cases) do
       local status, reason = answer_of(case[1])
       assert.equal(500, status)
       assert.matches("park.lua:2: kaa.telemetry" .. case[2], reason, 1, true)
+    end
+  end)
+
+  it("says that a path is no handler file", function()
+    for _, path in ipairs { "handlers", "handlers/park", "handlers/a b.lua", "handlers/a.b.lua" } do
+      assert.has_error(function()
+        testing.device(path)
+      end, ('"%s" is no handler file; write: testing.device("handlers/park.lua")'):format(path))
+    end
+  end)
+
+  it("refuses options of kaa.exec that do not go together", function()
+    local cases = {
+      { "{ detach = true, stdin = 'x' }", "stdin does not go together with detach" },
+      { "{ detach = true, timeout_s = 1 }", "timeout_s does not go together with detach" },
+      { "{ env = { LD_PRELOAD = '/x' } }",
+        "env: LD_PRELOAD loads other code into the program: not with a list in needs.exec" },
+    }
+    for _, case in ipairs(cases) do
+      local status, reason = answer_of(("kaa.exec({ '/bin/x' }, %s)"):format(case[1]),
+        { needs = "{ exec = { '/bin/x' } }" })
+      assert.same({ 500, "park.lua:2: kaa.exec: " .. case[2] }, { status, reason })
     end
   end)
 

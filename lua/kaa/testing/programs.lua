@@ -12,6 +12,8 @@ local OPTIONS = { "stdin", "timeout_s", "cwd", "env", "max_output", "detach" }
 -- function of the handler's globals, and that by the handler.
 local AT_HANDLER = 4
 
+local MAX_LIST = 4096 -- arguments, or variables
+
 local RIGHT_CALL = 'kaa.exec { "/usr/bin/systemctl", "reboot" }'
 
 local function check_argv(argv)
@@ -34,8 +36,6 @@ local function check_argv(argv)
     error(('kaa.exec: "%s" is no absolute path; write: %s'):format(argv[1], RIGHT_CALL), AT_HANDLER)
   end
 end
-
-local MAX_LIST = 4096
 
 --- As the device: nobody feeds a detached program or waits for it, and a list in
 --- needs.exec is for the programs as they are.
