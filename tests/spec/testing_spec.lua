@@ -89,7 +89,10 @@ describe("kaa.testing", function()
       { "assert(nil)", 500, "assertion failed!" },
       { "assert(false, { status = 404 })", 404, "Not Found" },
       { "return 200, (assert('x', 'y'))", 200, "x" },
-      { "require 'nothing'", 500, 'park.lua:2: no library "nothing" in lib/' },
+      { "require 'nothing'", 500, 'park.lua:2: no library "nothing" in lib/; a C module needs "native"' },
+      { "require 'luv'", 500, 'park.lua:2: no library "luv" in lib/; a C module needs "native"' },
+      { "io.output('/tmp/x')", 500,
+        'park.lua:2: io.output needs "write": return { needs = { "write" }, run = … }' },
     }
     for _, case in ipairs(cases) do
       local status, reason, payload = answer_of(case[1])
@@ -135,6 +138,18 @@ describe("kaa.testing", function()
       assert.equal(500, status)
       assert.matches("park.lua:2: kaa.telemetry" .. case[2], reason, 1, true)
     end
+  end)
+
+  it("gives installed modules in run only, where they are granted", function()
+    local body = "return 200, type(require('luv').version())"
+    assert.same({ 200, "number" }, { answer_of(body, { needs = "{ 'native' }" }) })
+    assert.same({ 200, "number" }, { answer_of(body, { needs = "{ native = { 'luv' } }" }) })
+    assert.same({ 500, 'park.lua:2: no library "luv" in lib/; a C module needs "native"' },
+      { answer_of(body, { needs = "{ native = { 'lfs' } }" }) })
+    local _, message = pcall(device_of,
+      "local luv = require 'luv'\nreturn { needs = { 'native' }, run = function() end }")
+    assert.equal('park.lua:1: require "luv": an installed module needs "native" and is not for loading time; '
+      .. 'write: return { needs = { "native" }, run = function(command) local module = require "luv" … end }', message)
   end)
 
   it("says that a path is no handler file", function()

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define WITH(needs, body) \
@@ -62,6 +63,9 @@ static void what_is_not_there_says_why(void **state)
                              "string; "
                              RIGHT_SAMPLE},
       {"kaa.telemetry {}", "kaa.telemetry: the sample is empty; " RIGHT_SAMPLE},
+      {"kaa.telemetry { {} }", "kaa.telemetry: element 1 is empty; " RIGHT_SAMPLE},
+      {"local t = {} for i = 1, 63 do t = { t = t } end kaa.telemetry(t)",
+       "kaa.telemetry: the sample is nested deeper than 63"},
       {"kaa.telemetry { 1 }", "kaa.telemetry: element 1 is a number, not a sample; " RIGHT_SAMPLE},
       {"kaa.telemetry { a = print }", "kaa.telemetry: sample.a: a function has no JSON form"},
       {"kaa.sleep(-1)", "kaa.sleep takes seconds from 0, got -1.0; write: kaa.sleep(0.5)"},
@@ -298,6 +302,145 @@ static void files_are_read(void **state)
       "[[\"one\",\"two\",\"one\\ntwo\\n\"],\"one\",\"none: No such file or directory\"]");
 }
 
+static void expect_text_in(const struct folder *folder, const char *name, const char *text)
+{
+  char path[128], got[64] = "";
+  snprintf(path, sizeof path, "%s/%s", folder->path, name);
+  FILE *file = fopen(path, "r");
+  assert_non_null(file);
+  assert_non_null(fgets(got, sizeof got, file));
+  fclose(file);
+  assert_string_equal(got, text);
+}
+
+static void what_is_written_is_there_with_the_result(void **state)
+{
+  const struct folder *folder = *state;
+  struct peer peer;
+  peer_load(&peer, "local held\nreturn { needs = { 'write' }, run = function(command)\n"
+                   "local at = kaa.settings.at\n"
+                   "held = held or assert(io.open(at .. '/open/held', 'w'))\n"
+                   "held:write('kept')\n"
+                   "if command.payload then held:write(' too') os.exit(3) end end }",
+            folder->options);
+  struct finished finished = peer_run(&peer, NULL);
+  assert_string_equal(finished.reason, "OK");
+  expect_text_in(folder, "open/held", "kept");
+  finished_clear(&finished);
+  peer_send_command(&peer, 8, "{\"id\":8,\"payload\":1}");
+  struct worker_ending ending = peer_expect_ending(&peer);
+  assert_int_equal(WEXITSTATUS(ending.wait_status), 3);
+  expect_text_in(folder, "open/held", "keptkept too");
+  peer_stop(&peer);
+}
+
+static void what_cannot_be_written_is_said(void **state)
+{
+  (void)state;
+  struct peer peer;
+  peer_load(&peer, WITH("{ 'write' }", "io.open('/dev/full', 'w'):write('x')"), "{}");
+  struct finished finished = peer_run(&peer, NULL);
+  assert_string_equal(finished.reason, "OK");
+  assert_string_equal(buffer_text(&peer.log), "2 what was written to a file is not all on it: "
+                                              "No space left on device\n");
+  finished_clear(&finished);
+  peer_stop(&peer);
+}
+
+/* The paths to what is protected are no way around its protection: not a link in
+ * the place of a name, not the folder above. */
+static void names_of_the_protected_stay(void **state)
+{
+  const struct folder *folder = *state;
+  const char *refused = "never written by handlers";
+  char answer[300];
+  make_link(folder, "open", "state/link");
+  make_link(folder, "open", "handlers/link.lua");
+  snprintf(answer, sizeof answer, "[13,\"%s %s %s %s %s %s %s %s\"]", refused, refused, refused,
+           refused, refused, refused, refused, refused);
+  peer_expect_result(
+      WITH("{ 'write' }",
+           "local at = kaa.settings.at local said, number = {}\n"
+           "local function try(done, why, errno) number = errno\n"
+           "said[#said + 1] = done and 'done' or why:gsub('^.*: ', '') end\n"
+           "try(os.remove(at .. '/state/link'))\n"
+           "try(os.remove(at .. '/open/dir/link'))\n"
+           "try(os.remove(at .. '/handlers/link.lua'))\n"
+           "try(os.rename(at .. '/state/link', at .. '/open/x'))\n"
+           "try(os.rename(at .. '/open/link', at .. '/handlers/park.lua'))\n"
+           "try(os.rename(at .. '/open/link', at .. '/handlers/link.lua'))\n"
+           "try(os.rename(at, at .. '.moved'))\n"
+           "try(os.rename(at .. '/', '/tmp/moved'))\n"
+           "return 200, 'OK', { number, table.concat(said, ' ') }"),
+      folder->options, NULL, 200, "OK", answer);
+  peer_expect_result(
+      WITH("{ 'write' }", "local at = kaa.settings.at assert(os.remove(at .. '/open/link'))\n"
+                          "assert(os.rename(at .. '/open/dir', at .. '/open/other'))\n"
+                          "assert(os.rename(at .. '/open/', at .. '/opened/'))\n"
+                          "return 200, (select(2, os.remove('/tmp')):gsub('^.*: ', ''))"),
+      folder->options, NULL, 200, refused, NULL);
+  expect_text_in(folder, "token", "secret");
+  expect_text_in(folder, "state/journal", "secret");
+}
+
+static void what_is_private_is_known_from_the_start(void **state)
+{
+  const struct folder *folder = *state;
+  char options[300];
+  snprintf(options, sizeof options, "{\"private\":[\"%s/open/dir\"],\"settings\":{\"at\":\"%s\"}}",
+           folder->path, folder->path);
+  peer_expect_result(
+      WITH("{ 'write' }", "local at = kaa.settings.at assert(os.remove(at .. '/open/dir'))\n"
+                          "return 200, (select(2, io.open(at .. '/state/journal')):gsub('^.*: ', "
+                          "''))"),
+      options, NULL, 200, "private to the agent", NULL);
+}
+
+/* In its place could come a link that leads elsewhere. */
+static void a_granted_directory_stays(void **state)
+{
+  const struct folder *folder = *state;
+  char source[1000];
+  snprintf(source, sizeof source,
+           "return { needs = { write = { '%s/granted', '%s/open' } }, run = function()\n"
+           "local at = kaa.settings.at local said = {}\n"
+           "local function try(done, why) said[#said + 1] = done and 'done' or "
+           "why:gsub('^.*: ', '') end\n"
+           "try(os.rename(at .. '/granted/out', at .. '/open/out'))\n"
+           "try(os.rename(at .. '/granted', at .. '/open/granted'))\n"
+           "try(os.remove(at .. '/granted'))\n"
+           "try(os.remove(at .. '/open/out'))\n"
+           "return 200, 'OK', said end }", folder->path, folder->path);
+  peer_expect_result(source, folder->options, NULL, 200, "OK",
+                     "[\"done\",\"outside the directories of needs.write\","
+                     "\"outside the directories of needs.write\",\"done\"]");
+}
+
+static void other_processes_are_not_read(void **state)
+{
+  (void)state;
+  peer_expect_result(
+      WITH("{ 'write' }",
+           "local said = {}\n"
+           "local own, other = io.open('/proc/self/stat'):read('a'):match('^(%d+) .*%) %a (%d+)')\n"
+           "for _, name in ipairs { 'environ', 'cmdline', 'mem', 'maps', 'stat', 'fd/3', "
+           "'task/' .. other .. '/environ' } do\n"
+           "for _, path in ipairs { '/proc/' .. other, '/proc/self/../' .. other, "
+           "'/proc/self/root/proc/' .. other } do\n"
+           "local f, why, errno = io.open(path .. '/' .. name)\n"
+           "said[#said + 1] = (f or errno ~= 13) and path .. name or nil end end\n"
+           "for _, mode in ipairs { 'r+', 'w', 'a' } do for _, id in ipairs { 'self', other, own, "
+           "'thread-self' } do\n"
+           "local f, why, errno = io.open('/proc/' .. id .. '/mem', mode)\n"
+           "said[#said + 1] = (f or errno ~= 13) and id .. mode or nil end end\n"
+           "said[#said + 1] = pcall(io.lines, '/proc/' .. other .. '/environ') and 'lines' or nil\n"
+           "for _, path in ipairs { '/proc/self/stat', '/proc/thread-self/status', "
+           "'/proc/' .. own .. '/stat', '/proc/cpuinfo', '/proc/meminfo', '/proc/uptime' } do\n"
+           "assert(io.open(path)):close() end\n"
+           "return 200, 'OK', table.concat(said, ' ')"),
+      "{}", NULL, 200, "OK", "\"\"");
+}
+
 static void private_files_are_not_read(void **state)
 {
   const struct folder *folder = *state;
@@ -509,6 +652,17 @@ static void a_misused_exec_raises(void **state)
       {"{ '/bin/ls' }, { cwd = 'x' }", "kaa.exec: cwd: expected an absolute path"},
       {"{ '/bin/ls' }, { env = { 'A=b' } }", "kaa.exec: env: expected names and texts; write: "
                                              "env = { LANG = \"C\" }"},
+      {"{ '/bin/ls' }, { env = { LD_PRELOAD = '/x' } }",
+       "kaa.exec: env: LD_PRELOAD loads other code into the program: not with a list in "
+       "needs.exec"},
+      {"{ '/bin/ls' }, { detach = true, stdin = '' }",
+       "kaa.exec: stdin does not go together with detach"},
+      {"{ '/bin/ls' }, { detach = true, timeout_s = 1 }",
+       "kaa.exec: timeout_s does not go together with detach"},
+      {"(function() local t = {} for i = 1, 4097 do t[i] = '/bin/ls' end return t end)()",
+       "kaa.exec: 4097 arguments, limit 4096"},
+      {"{ '/bin/ls' }, { env = (function() local t = {} for i = 1, 4097 do t['A' .. i] = '' end "
+       "return t end)() }", "kaa.exec: env: 4097 variables, limit 4096"},
       {"{ '/bin/ls' }, { max_output = -1 }", "kaa.exec: max_output: expected bytes from 0 to "
                                              "16777216"},
   };
@@ -555,18 +709,59 @@ static void a_shell_is_an_exec(void **state)
   peer_stop(&peer);
 }
 
+/* One frame has its limit; what is over is the handler's fault, not the worker's. */
+static void a_stdin_that_fits_no_frame_raises(void **state)
+{
+  (void)state;
+  peer_expect_result("return { needs = { 'exec' }, memory_mib = 200, run = function()\n"
+                     "kaa.exec({ '/bin/cat' }, { stdin = ('x'):rep(64 << 20) }) end }", "{}", NULL,
+                     500, "park.lua:2: kaa.exec: 67108927 bytes of arguments, stdin and env, "
+                          "limit 67108864", NULL);
+}
+
+static void the_tree_of_a_json_text_counts(void **state)
+{
+  (void)state;
+  struct peer peer;
+  peer_load(&peer, "return function(command)\n"
+                   "local text = '[' .. ('{},'):rep(command.payload) .. '\"é\"]'\n"
+                   "local list = kaa.json.decode(text)\n"
+                   "return 200, 'OK', { #list, list[#list] }\nend", "{}");
+  for (int i = 0; i < 20; i++) { /* what is parsed is given back */
+    struct finished finished = peer_run(&peer, "30000");
+    assert_string_equal(finished.payload ? finished.payload : finished.reason, "[30001,\"é\"]");
+    finished_clear(&finished);
+  }
+  struct finished finished = peer_run(&peer, "2500000");
+  assert_string_equal(finished.reason, "Out of memory (limit 32 MiB) at park.lua:3");
+  assert_int_equal(finished.status, 500);
+  assert_true(finished.is_spent);
+  finished_clear(&finished);
+  peer_stop(&peer);
+}
+
+#define NOT_AT_LOADING(name) \
+  "require \"" name "\": an installed module needs \"native\" and is not for loading time; " \
+  "write: return { needs = { \"native\" }, run = function(command) local module = require " \
+  "\"" name "\" … end }"
+
 static void native_modules_need_their_capability(void **state)
 {
   (void)state;
-  peer_expect_fault("local luv = require 'luv'\nreturn function() end", "{}", 0,
-                    "require \"luv\" needs \"native\": return { needs = { \"native\" }, run = … "
-                    "}");
-  peer_expect_fault("local luv = require 'luv'\nreturn { needs = { 'native' }, run = function() "
-                    "end }",
-                    "{\"ceiling\":[]}", 1, "no library \"luv\" in lib/; a C module needs "
-                                           "\"native\"");
-  peer_expect_result("local luv = require 'luv'\nreturn { needs = { 'native' }, run = function()\n"
+  static const char *const sources[] = {
+      "\nlocal luv = require 'luv'\nreturn function() end",
+      "\nlocal luv = require 'luv'\nreturn { needs = { 'native' }, run = function() end }",
+  };
+  for (size_t i = 0; i < 2; i++)
+    peer_expect_fault(sources[i], "{}", 2, NOT_AT_LOADING("luv"));
+  peer_expect_fault("local u = require 'pl.utils'\nreturn function() end", "{}", 1,
+                    NOT_AT_LOADING("pl.utils"));
+  peer_expect_fault("local none = require 'none.such'\nreturn function() end", "{}", 1,
+                    "no library \"none.such\" in lib/; a C module needs \"native\"");
+  peer_expect_result("return { needs = { 'native' }, run = function()\nlocal luv = require 'luv'\n"
                      "return 200, type(luv.version()) end }", "{}", NULL, 200, "number", NULL);
+  peer_expect_result("return function()\nrequire 'luv' end", "{}", NULL, 500,
+                     "park.lua:2: no library \"luv\" in lib/; a C module needs \"native\"", NULL);
 }
 
 int main(int argc, char **argv)
@@ -582,6 +777,14 @@ int main(int argc, char **argv)
       cmocka_unit_test(a_flood_is_limited),
       cmocka_unit_test(samples_go_to_the_platform),
       cmocka_unit_test_setup_teardown(files_are_read, make_folder, remove_folder),
+      cmocka_unit_test_setup_teardown(what_is_written_is_there_with_the_result, make_folder,
+                                      remove_folder),
+      cmocka_unit_test_setup_teardown(names_of_the_protected_stay, make_folder, remove_folder),
+      cmocka_unit_test_setup_teardown(what_is_private_is_known_from_the_start, make_folder,
+                                      remove_folder),
+      cmocka_unit_test_setup_teardown(a_granted_directory_stays, make_folder, remove_folder),
+      cmocka_unit_test(what_cannot_be_written_is_said),
+      cmocka_unit_test(other_processes_are_not_read),
       cmocka_unit_test_setup_teardown(private_files_are_not_read, make_folder, remove_folder),
       cmocka_unit_test_setup_teardown(handlers_are_not_written, make_folder, remove_folder),
       cmocka_unit_test_setup_teardown(a_narrowed_grant_is_kept, make_folder, remove_folder),
@@ -590,6 +793,8 @@ int main(int argc, char **argv)
       cmocka_unit_test(a_failed_program_is_told),
       cmocka_unit_test(a_misused_exec_raises),
       cmocka_unit_test(a_shell_is_an_exec),
+      cmocka_unit_test(a_stdin_that_fits_no_frame_raises),
+      cmocka_unit_test(the_tree_of_a_json_text_counts),
       cmocka_unit_test(native_modules_need_their_capability),
   };
   int rc = peer_find_program(argc, argv);

@@ -1,5 +1,6 @@
 /* A handler in the real worker: what is loaded, what is a fault, what each form
  * of return and of failure becomes, and that JSON passes through unchanged. */
+#include "base/clock.h"
 #include "worker_peer.h"
 
 #include <setjmp.h>
@@ -125,6 +126,17 @@ static void each_return_form_has_its_result(void **state)
       {"return 200.0, 'Fine'", 200, "Fine", NULL},
       {"return 409, 'Slot taken'", 409, "Slot taken", NULL},
       {"return 404", 404, "Not Found", NULL},
+      {"return 409, ''", 409, "Conflict", NULL},
+      {"return 409, ' \\u{85}\\r\\n '", 409, "Conflict", NULL},
+      {"error('\\n', 0)", 500, "Internal Server Error", NULL},
+      {"return 409, 'a\\u{2028}b\\u{2029}c\\u{85}d'", 409, "a b c d", NULL},
+      {"error('a\\u{2028}b\\u{85}c', 0)", 500, "a b c", NULL},
+      {"kaa.array('x')", 500, "park.lua:1: kaa.array takes a table, got a string; write: "
+                              "kaa.array { … }", NULL},
+      {"kaa.fail(409, 'x', 0/0)", 500, "park.lua:1: payload: NaN has no JSON form", NULL},
+      {"return 200, 'OK', 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11", 500,
+       "park.lua:1: returned 13 values, a result has three; write: return 200, \"OK\", (payload)",
+       NULL},
       {"return 200, nil, 'text'", 200, "OK", "\"text\""},
       {"return 200, 'OK', 0", 200, "OK", "0"},
       {"return 200, 'OK', false", 200, "OK", "false"},
@@ -146,18 +158,23 @@ static void each_return_form_has_its_result(void **state)
           NULL},
       {"coroutine.wrap(function() error('deep') end)()", 500, "park.lua:1: park.lua:1: deep", NULL},
       {"return 200, 'OK', { list = { 1, { x = print } } }", 500,
-       "payload.list[2].x: a function has no JSON form", NULL},
+       "park.lua:1: payload.list[2].x: a function has no JSON form", NULL},
       {"return 200, 'OK', { 1, nil, 3 }", 500,
-       "payload: a list without element 2 (kaa.null keeps its place)", NULL},
-      {"return 200, 'OK', { 1, a = 2 }", 500, "payload: has names and list elements: JSON has "
-                                              "either", NULL},
-      {"return 200, 'OK', { ['a b'] = 0/0 }", 500, "payload[\"a b\"]: NaN has no JSON form", NULL},
-      {"return 200, 'OK', 1/0", 500, "payload: an infinite number has no JSON form", NULL},
-      {"return 200, 'OK', '\\255'", 500, "payload: not valid UTF-8 at byte 1", NULL},
-      {"return 200, 'OK', { [true] = 1 }", 500, "payload: a key is a boolean: JSON has names, "
-                                                "or a list from 1", NULL},
-      {"return 200, 'OK', { [0] = 1 }", 500, "payload: a key is an index below 1: JSON has "
-                                             "names, or a list from 1", NULL},
+       "park.lua:1: payload: a list without element 2 (kaa.null keeps its place)", NULL},
+      {"return 200, 'OK', { 1, a = 2 }", 500,
+       "park.lua:1: payload: has names and list elements: JSON has "
+       "either", NULL},
+      {"return 200, 'OK', { ['a b'] = 0/0 }", 500,
+       "park.lua:1: payload[\"a b\"]: NaN has no JSON form", NULL},
+      {"return 200, 'OK', 1/0", 500,
+       "park.lua:1: payload: an infinite number has no JSON form", NULL},
+      {"return 200, 'OK', '\\255'", 500, "park.lua:1: payload: not valid UTF-8 at byte 1", NULL},
+      {"return 200, 'OK', { [true] = 1 }", 500,
+       "park.lua:1: payload: a key is a boolean: JSON has names, "
+       "or a list from 1", NULL},
+      {"return 200, 'OK', { [0] = 1 }", 500,
+       "park.lua:1: payload: a key is an index below 1: JSON has "
+       "names, or a list from 1", NULL},
       {"return 200, 'OK', ('x'):rep(262142)", 200, "OK", (const char *)-1},
       {"return 200, 'OK', ('x'):rep(262143)", 500, "Result too large: 262145 bytes, limit "
                                                    "262144", NULL},
@@ -188,6 +205,17 @@ static void what_is_no_result_names_the_line_to_write(void **state)
   (void)state;
   peer_expect_result("\nreturn function() return 'done' end", "{}", NULL, 500,
                      "park.lua:2: returned a string; write: return 200, \"OK\", \"…\"", NULL);
+}
+
+static void many_values_are_refused_at_once(void **state)
+{
+  (void)state;
+  int64_t began_ms = clock_monotonic_ms();
+  peer_expect_result("local t = {} for i = 1, 200000 do t[i] = i end\n"
+                     "return function() return 200, 'OK', table.unpack(t) end", "{}", NULL, 500,
+                     "park.lua:2: returned 200002 values, a result has three; write: "
+                     "return 200, \"OK\", (payload)", NULL);
+  assert_true(clock_monotonic_ms() - began_ms < 2000);
 }
 
 static void a_cycle_is_a_fault(void **state)
@@ -423,6 +451,7 @@ int main(int argc, char **argv)
       cmocka_unit_test(settings_have_their_defaults),
       cmocka_unit_test(each_return_form_has_its_result),
       cmocka_unit_test(what_is_no_result_names_the_line_to_write),
+      cmocka_unit_test(many_values_are_refused_at_once),
       cmocka_unit_test(a_cycle_is_a_fault),
       cmocka_unit_test(a_shared_table_does_not_grow_without_end),
       cmocka_unit_test(an_error_has_a_traceback),

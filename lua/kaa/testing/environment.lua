@@ -94,13 +94,15 @@ local function refusal(granted, path)
   return path .. ": outside the directories of needs.write"
 end
 
---- Wraps a function that writes to the path that is its argument number `at`.
-local function writing(call, own, options, at)
+--- Wraps a function whose arguments are paths that it changes.
+local function writing(call, own, options)
   return function(...)
     environment.demand(options.needs(), "write", call, 2)
-    local message = refusal(options.needs().write, tostring((select(at, ...))))
-    if message then
-      return nil, message, EACCES
+    for index = 1, select("#", ...) do
+      local message = refusal(options.needs().write, tostring((select(index, ...))))
+      if message then
+        return nil, message, EACCES
+      end
     end
     return own(...)
   end
@@ -123,13 +125,23 @@ local function make_io(options)
     end
     return io.open(path, mode)
   end
+  function checked.output(file)
+    if type(file) == "string" then
+      environment.demand(options.needs(), "write", "io.output", 2)
+      local message = refusal(options.needs().write, file)
+      if message then
+        error(message, 2)
+      end
+    end
+    return io.output(file)
+  end
   return checked
 end
 
 local function make_os(options)
   local checked = copied(os, FREE_OS)
-  checked.remove = writing("os.remove", os.remove, options, 1)
-  checked.rename = writing("os.rename", os.rename, options, 2)
+  checked.remove = writing("os.remove", os.remove, options)
+  checked.rename = writing("os.rename", os.rename, options)
   function checked.tmpname()
     environment.demand(options.needs(), "write", "os.tmpname", 2)
     return os.tmpname()
@@ -139,6 +151,24 @@ local function make_os(options)
     error("os.exit ends the worker; a spec cannot show that", 2)
   end
   return checked
+end
+
+--- What Lua itself finds: in run only, and where the needs grant it, as on the device.
+local function require_installed(name, granted)
+  local found = package.searchpath(name, package.path) or package.searchpath(name, package.cpath)
+  if found and not granted then
+    error(('require "%s": an installed module needs "native" and is not for loading time; write: '
+      .. 'return { needs = { "native" }, run = function(command) local module = require "%s" … end }')
+      :format(name, name), 3)
+  end
+  local native = granted and granted.native
+  for _, listed in ipairs(type(native) == "table" and native or {}) do
+    native = native == true or listed == name or native
+  end
+  if not found or native ~= true then
+    error(('no library "%s" in lib/; a C module needs "native"'):format(name), 3)
+  end
+  return require(name)
 end
 
 local function make_require(globals, options)
@@ -152,7 +182,8 @@ local function make_require(globals, options)
       local chunk = ("lib/%s.lua"):format(tostring(name):gsub("%.", "/"))
       local file = io.open(options.directory .. "/" .. chunk, "rb")
       if not file then
-        error(('no library "%s" in lib/'):format(name), 2)
+        loaded[name] = require_installed(name, options.needs())
+        return loaded[name]
       end
       local source = file:read "a"
       file:close()
