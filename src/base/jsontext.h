@@ -25,9 +25,9 @@ struct json_fault {
 };
 
 /* Parses exactly one JSON value, white space around it apart. Refuses depth over
- * JSONTEXT_MAX_DEPTH, numbers that fit neither int64 nor a finite double
- * (nor become 0 as one), duplicate keys, bad UTF-8, raw control characters. Returns owned (json_decref),
- * or NULL with `fault` (may be NULL) filled. */
+ * JSONTEXT_MAX_DEPTH, numbers that fit neither int64 nor a finite double or that
+ * would become 0 as one, duplicate keys, bad UTF-8, raw control characters. Returns
+ * owned (json_decref), or NULL with `fault` (may be NULL) filled. */
 json_t *jsontext_parse(const char *text, size_t size, struct json_fault *fault);
 
 /* Appends the value as compact JSON. */

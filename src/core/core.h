@@ -147,7 +147,7 @@ void core_stored(struct core *core, int64_t now_ms);
  * next other call. */
 int64_t core_next_deadline(const struct core *core);
 
-/* Takes what is due; sent and submitted is it by the core_flush() that follows. */
+/* Takes what is due; the core_flush() that follows sends and submits it. */
 void core_tick(struct core *core, int64_t now_ms);
 
 struct core_counts {

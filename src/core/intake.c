@@ -65,8 +65,8 @@ static void take(struct core *core, const struct intake *intake, const struct el
 
 /* The platform has the result, the storage does not know yet: what it will say
  * of this delivery is asked once it does. */
-static void keep_for_later(struct core *core, struct command_life *life, const struct intake *intake,
-                           const struct element *element)
+static void keep_for_later(struct core *core, struct command_life *life,
+                           const struct intake *intake, const struct element *element)
 {
   if (life->again) {
     core->counts.repeats++;

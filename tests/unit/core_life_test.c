@@ -221,6 +221,24 @@ static void at_most_one_batch_is_with_the_storage(void **unused)
   fixture_close(&f);
 }
 
+static void a_tick_alone_submits_and_sends_nothing(void **unused)
+{
+  (void)unused;
+  struct fixture f;
+  fixture_open(&f, &(struct core_options){0});
+  core_commands(f.core, "E1", "a", 0, SAME, strlen(SAME), f.wall_ms, f.now_ms);
+  core_telemetry(f.core, "E1", "[1]", 3);
+  core_tick(f.core, f.now_ms + 400000); /* a round is due, too */
+  assert_int_equal(f.batches, 0);
+  assert_int_equal(f.sent_count, 0);
+  assert_int_equal(f.told_count, 0);
+  fixture_turn(&f);
+  assert_int_equal(f.batches, 1);
+  assert_int_equal(fixture_counts(&f).queued, 1);
+  assert_int_equal(fixture_count(&f, CORE_TELEMETRY), 1);
+  fixture_close(&f);
+}
+
 static void room_ahead_accepts_and_runs_in_one_batch(void **unused)
 {
   (void)unused;
@@ -518,6 +536,7 @@ int main(void)
       cmocka_unit_test(a_command_runs_only_after_running_is_durable),
       cmocka_unit_test(a_result_is_sent_only_after_it_is_durable),
       cmocka_unit_test(at_most_one_batch_is_with_the_storage),
+      cmocka_unit_test(a_tick_alone_submits_and_sends_nothing),
       cmocka_unit_test(room_ahead_accepts_and_runs_in_one_batch),
       cmocka_unit_test(room_ahead_is_not_used_up_by_a_repeat),
       cmocka_unit_test(putting_back_keeps_the_old_place),

@@ -117,14 +117,16 @@ static void the_oldest_go_where_there_is_no_room(void **unused)
 {
   (void)unused;
   struct fixture f;
-  fixture_open(&f, &(struct core_options){.max_telemetry_bytes = 30});
+  fixture_open(&f, &(struct core_options){.max_telemetry_bytes = 30 + 2 * 128});
   fixture_disconnect(&f);
   for (int i = 0; i < 5; i++) {
     char text[32];
     snprintf(text, sizeof text, "[10000000%d]", i);
     add(&f, text);
   }
-  add(&f, "[\"longer than all the room there is, so that it goes itself\"]");
+  char long_text[400];
+  snprintf(long_text, sizeof long_text, "[\"%300s\"]", "longer than all the room there is");
+  add(&f, long_text); /* goes itself */
   fixture_turn(&f);
   assert_int_equal(fixture_counts(&f).telemetry_dropped, 3 + 1);
   assert_int_equal(fixture_notes(&f, CORE_NOTE_TELEMETRY_DROPPED), 1);
@@ -138,7 +140,7 @@ static void samples_under_way_may_be_dropped(void **unused)
 {
   (void)unused;
   struct fixture f;
-  fixture_open(&f, &(struct core_options){.max_telemetry_bytes = 8});
+  fixture_open(&f, &(struct core_options){.max_telemetry_bytes = 8 + 2 * 128});
   add(&f, "[1]");
   add(&f, "[2]");
   fixture_turn(&f);
@@ -172,6 +174,116 @@ static void a_full_transport_keeps_the_order(void **unused)
   fixture_close(&f);
 }
 
+/* The platform has said once that it has samples; nothing is under way. */
+static void open_answering(struct fixture *f)
+{
+  fixture_open(f, &(struct core_options){0});
+  add(f, "[0]");
+  fixture_turn(f);
+  core_published(f->core, fixture_last(f, CORE_TELEMETRY)->request_id, f->now_ms);
+  assert_true(core_is_settled(f->core)); /* until then the broker's word is enough */
+  fixture_answer(f, fixture_last(f, CORE_TELEMETRY), 0);
+  fixture_forget(f);
+}
+
+static void publish_last(struct fixture *f)
+{
+  core_published(f->core, fixture_last(f, CORE_TELEMETRY)->request_id, f->now_ms);
+  fixture_turn(f);
+}
+
+static void a_platform_that_answers_is_waited_for(void **unused)
+{
+  (void)unused;
+  struct fixture f;
+  open_answering(&f);
+  add(&f, "[1]");
+  fixture_turn(&f);
+  publish_last(&f);
+  assert_int_equal(fixture_counts(&f).telemetry_waiting, 1);
+  fixture_pass(&f, 9999);
+  assert_int_equal(fixture_count(&f, CORE_TELEMETRY), 1);
+  fixture_pass(&f, 1);
+  assert_int_equal(fixture_count(&f, CORE_TELEMETRY), 2);
+  fixture_answer(&f, fixture_sent(&f, CORE_TELEMETRY, 0), 0); /* late, and good for both */
+  assert_true(core_is_settled(f.core));
+  fixture_pass(&f, 200000);
+  assert_int_equal(fixture_count(&f, CORE_TELEMETRY), 2);
+  fixture_close(&f);
+}
+
+static void what_it_does_not_answer_is_not_sent_for_ever(void **unused)
+{
+  (void)unused;
+  struct fixture f;
+  open_answering(&f);
+  add(&f, "[1]");
+  fixture_turn(&f);
+  for (int i = 0; i < 10; i++) {
+    publish_last(&f);
+    fixture_pass(&f, 10000);
+  }
+  assert_int_equal(fixture_count(&f, CORE_TELEMETRY), 5);
+  assert_true(core_is_settled(f.core));
+  assert_int_equal(fixture_counts(&f).telemetry_dropped, 0);
+  fixture_close(&f);
+}
+
+static void anothers_answer_says_nothing_of_the_platform(void **unused)
+{
+  (void)unused;
+  struct fixture f;
+  fixture_open(&f, &(struct core_options){0});
+  core_answered(f.core, CORE_TELEMETRY, "E1", NULL, 4711, 0, "", f.now_ms);
+  core_answered(f.core, CORE_TELEMETRY, "E1", NULL, 0, 0, "", f.now_ms);
+  add(&f, "[1]");
+  fixture_turn(&f);
+  publish_last(&f);
+  assert_true(core_is_settled(f.core));
+  fixture_close(&f);
+}
+
+static void a_missing_puback_does_not_stall_the_window(void **unused)
+{
+  (void)unused;
+  struct fixture f;
+  fixture_open(&f, &(struct core_options){0});
+  for (int i = 0; i < 40; i++) {
+    char text[16];
+    snprintf(text, sizeof text, "[%d]", i);
+    add(&f, text);
+  }
+  fixture_turn(&f);
+  core_published(f.core, fixture_sent(&f, CORE_TELEMETRY, 5)->request_id, f.now_ms);
+  fixture_turn(&f);
+  assert_int_equal(fixture_count(&f, CORE_TELEMETRY), 33);
+  fixture_pass(&f, 59999);
+  assert_int_equal(fixture_count(&f, CORE_TELEMETRY), 33);
+  fixture_forget(&f);
+  fixture_pass(&f, 1);
+  assert_int_equal(fixture_count(&f, CORE_TELEMETRY), 32); /* the oldest again */
+  assert_string_equal(fixture_sent(&f, CORE_TELEMETRY, 0)->body, "[0]");
+  assert_string_equal(fixture_sent(&f, CORE_TELEMETRY, 5)->body, "[6]");
+  for (size_t i = 0; i < 39; i++) {
+    core_published(f.core, fixture_sent(&f, CORE_TELEMETRY, i)->request_id, f.now_ms);
+    fixture_turn(&f);
+  }
+  assert_true(core_is_settled(f.core));
+  fixture_close(&f);
+}
+
+static void small_messages_are_bounded_by_the_memory_they_take(void **unused)
+{
+  (void)unused;
+  struct fixture f;
+  fixture_open(&f, &(struct core_options){0});
+  fixture_disconnect(&f);
+  for (int i = 0; i < 20000; i++)
+    add(&f, "[1]");
+  assert_in_range(fixture_counts(&f).telemetry_waiting, 5000, 9000); /* in 1 MB */
+  fixture_close(&f);
+}
+
 static void samples_of_an_unknown_endpoint_are_none(void **unused)
 {
   (void)unused;
@@ -195,6 +307,11 @@ int main(void)
       cmocka_unit_test(the_oldest_go_where_there_is_no_room),
       cmocka_unit_test(samples_under_way_may_be_dropped),
       cmocka_unit_test(a_full_transport_keeps_the_order),
+      cmocka_unit_test(a_platform_that_answers_is_waited_for),
+      cmocka_unit_test(what_it_does_not_answer_is_not_sent_for_ever),
+      cmocka_unit_test(anothers_answer_says_nothing_of_the_platform),
+      cmocka_unit_test(a_missing_puback_does_not_stall_the_window),
+      cmocka_unit_test(small_messages_are_bounded_by_the_memory_they_take),
       cmocka_unit_test(samples_of_an_unknown_endpoint_are_none),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

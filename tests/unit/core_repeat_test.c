@@ -172,21 +172,28 @@ static void the_limit_on_resending_is_bounded(void **unused)
 {
   (void)unused;
   struct fixture f;
-  fixture_open(&f, &(struct core_options){.max_queued = 2000});
+  fixture_open(&f, &(struct core_options){.max_queued = 5000});
   f.greedy = true;
   f.answers = true;
   struct buffer text = {0};
-  for (int i = 0; i < 1001; i++)
+  for (int i = 0; i < 4097; i++)
     buffer_format(&text, "%s{\"id\":%d}", i ? "," : "[", i);
   buffer_append_text(&text, "]");
   fixture_push(&f, "E1", "a", buffer_text(&text));
   while (f.running_count)
-    fixture_finish(&f);
-  fixture_push(&f, "E1", "a", buffer_text(&text)); /* one more than are remembered */
+    fixture_finish_with(&f, f.running_count - 1, 200, NULL);
   fixture_forget(&f);
-  fixture_push(&f, "E1", "a", "[{\"id\":5}]");
-  assert_int_equal(fixture_count(&f, CORE_RESULT), 0);
-  fixture_push(&f, "E1", "a", "[{\"id\":0}]"); /* the oldest was forgotten */
+  fixture_push(&f, "E1", "a", buffer_text(&text)); /* one more than are remembered */
+  assert_int_equal(fixture_counts(&f).repeats, 4097);
+  assert_int_equal(fixture_counts(&f).left, 0);
+  fixture_forget(&f);
+  for (int i = 0; i < 3; i++)
+    fixture_push(&f, "E1", "a", buffer_text(&text));
+  assert_int_equal(fixture_count(&f, CORE_RESULT), 0); /* no limit is lost */
+  fixture_pass(&f, 5000);
+  fixture_push(&f, "E1", "a", "[{\"id\":4096}]"); /* for one whose pause is over */
+  assert_int_equal(fixture_count(&f, CORE_RESULT), 1);
+  fixture_push(&f, "E1", "a", "[{\"id\":4096}]");
   assert_int_equal(fixture_count(&f, CORE_RESULT), 1);
   buffer_clear(&text);
   fixture_close(&f);
@@ -319,6 +326,84 @@ static void what_the_queue_has_no_room_for_is_asked_for_again(void **unused)
   fixture_close(&f);
 }
 
+/* Pushes commands `first` … `first` + `count` - 1. */
+static void push_many(struct fixture *f, const char *type, int first, int count)
+{
+  struct buffer text = {0};
+  for (int i = 0; i < count; i++)
+    buffer_format(&text, "%s{\"id\":%d}", i ? "," : "[", first + i);
+  buffer_append_text(&text, "]");
+  fixture_push(f, "E1", type, buffer_text(&text));
+  buffer_clear(&text);
+}
+
+static void a_slow_type_does_not_keep_the_others_out(void **unused)
+{
+  (void)unused;
+  struct fixture f;
+  fixture_open(&f, &(struct core_options){0});
+  push_many(&f, "a", 1, 1500);
+  assert_int_equal(fixture_counts(&f).queued, 1000);
+  push_many(&f, "b", 1, 40);
+  assert_int_equal(fixture_counts(&f).queued, 1031);
+  assert_int_equal(fixture_counts(&f).left, 500 + 9);
+  fixture_pass(&f, 2000);
+  assert_int_equal(fixture_count(&f, CORE_REQUEST), 0);
+  core_hand_out(f.core, "b", 31);
+  fixture_turn(&f);
+  assert_int_equal(fixture_count(&f, CORE_REQUEST), 1); /* b only: there is none for a */
+  assert_string_equal(fixture_last(&f, CORE_REQUEST)->type, "b");
+  push_many(&f, "b", 1, 40);
+  assert_int_equal(fixture_counts(&f).queued, 1009);
+  fixture_close(&f);
+}
+
+static void the_parts_of_all_types_are_bounded_together(void **unused)
+{
+  (void)unused;
+  struct fixture f;
+  fixture_open(&f, &(struct core_options){0});
+  push_many(&f, "a", 1, 1000);
+  for (int i = 0; i < 40; i++) {
+    char type[16];
+    snprintf(type, sizeof type, "t-%d", i);
+    push_many(&f, type, 1, 40);
+  }
+  assert_int_equal(fixture_counts(&f).queued, 2000);
+  assert_int_equal(fixture_counts(&f).left, 40 * 40 - 1000);
+  fixture_close(&f);
+}
+
+static void elements_are_bounded_by_the_memory_they_take(void **unused)
+{
+  (void)unused;
+  struct fixture f;
+  fixture_open(&f, &(struct core_options){.max_queued = 1000000});
+  for (int i = 0; i < 80; i++)
+    push_many(&f, "a", 1000 * i, 1000);
+  assert_in_range(fixture_counts(&f).queued, 10000, 50000);
+  fixture_close(&f);
+}
+
+static void what_comes_while_its_result_settles_needs_room_too(void **unused)
+{
+  (void)unused;
+  struct fixture f;
+  fixture_open(&f, &(struct core_options){.max_queued = 1});
+  f.greedy = true;
+  fixture_push(&f, "E1", "a", SAME);
+  fixture_finish(&f);
+  f.greedy = false;
+  fixture_push(&f, "E1", "b", "[{\"id\":1}]");
+  f.slow = true;
+  fixture_answer(&f, fixture_last(&f, CORE_RESULT), 0);
+  fixture_push(&f, "E1", "a", OTHER);
+  assert_int_equal(fixture_counts(&f).left, 1);
+  fixture_store(&f);
+  assert_int_equal(fixture_counts(&f).queued, 1);
+  fixture_close(&f);
+}
+
 static void what_is_left_is_asked_for_at_most_once_a_second(void **unused)
 {
   (void)unused;
@@ -336,34 +421,62 @@ static void what_is_left_is_asked_for_at_most_once_a_second(void **unused)
   fixture_close(&f);
 }
 
+/* 400 endpoints deliver a command each; there is room for one. */
+static void overflow_pairs(struct fixture *f, int id)
+{
+  f->slow = true;
+  for (int i = 0; i < 400; i++) {
+    char token[16], text[32];
+    snprintf(token, sizeof token, "E%d", i);
+    snprintf(text, sizeof text, "[{\"id\":%d}]", id);
+    fixture_push(f, token, "a", text);
+  }
+  f->slow = false;
+  fixture_store(f);
+  core_hand_out(f->core, "a", 1);
+  fixture_turn(f);
+}
+
+static void open_400(struct fixture *f)
+{
+  fixture_open_bare(f, &(struct core_options){.max_queued = 1});
+  for (int i = 0; i < 400; i++) {
+    char token[16];
+    snprintf(token, sizeof token, "E%d", i);
+    core_add_endpoint(f->core, token);
+  }
+  core_set_types(f->core, (const char *const[]){"a"}, 1);
+  fixture_connect(f);
+  assert_int_equal(fixture_count(f, CORE_REQUEST), 400);
+  fixture_pass(f, 1000);
+  fixture_forget(f);
+}
+
 static void more_pairs_than_can_be_remembered_begin_a_round(void **unused)
 {
   (void)unused;
   struct fixture f;
-  fixture_open_bare(&f, &(struct core_options){.max_queued = 1});
-  for (int i = 0; i < 400; i++) {
-    char token[16];
-    snprintf(token, sizeof token, "E%d", i);
-    core_add_endpoint(f.core, token);
-  }
-  core_set_types(f.core, (const char *const[]){"a"}, 1);
-  fixture_connect(&f);
-  assert_int_equal(fixture_count(&f, CORE_REQUEST), 400);
-  fixture_pass(&f, 1000);
-  fixture_forget(&f);
-  f.slow = true;
-  for (int i = 0; i < 400; i++) {
-    char token[16];
-    snprintf(token, sizeof token, "E%d", i);
-    fixture_push(&f, token, "a", "[{\"id\":1}]");
-  }
+  open_400(&f);
+  overflow_pairs(&f, 1);
   assert_int_equal(fixture_counts(&f).left, 399);
-  f.slow = false;
-  fixture_store(&f);
-  core_hand_out(f.core, "a", 1);
-  fixture_turn(&f);
   fixture_pass(&f, 5000);
   assert_in_range(fixture_count(&f, CORE_REQUEST), 400 + 256, 400 + 256);
+  fixture_close(&f);
+}
+
+static void such_rounds_begin_at_most_once_in_10_s(void **unused)
+{
+  (void)unused;
+  struct fixture f;
+  open_400(&f);
+  for (int i = 0; i < 30; i++) { /* a minute of it */
+    overflow_pairs(&f, 1 + i);
+    fixture_pass(&f, 2000);
+  }
+  size_t pairs = 30 * 256;
+  assert_in_range(fixture_count(&f, CORE_REQUEST), pairs + 5 * 400, pairs + 7 * 400);
+  fixture_pass(&f, 12000); /* the last one comes by itself */
+  assert_in_range(fixture_count(&f, CORE_REQUEST), pairs + 6 * 400, pairs + 7 * 400);
   fixture_close(&f);
 }
 
@@ -406,8 +519,13 @@ int main(void)
       cmocka_unit_test(a_repeat_brings_the_resend_forward_once_in_5_s_doubling),
       cmocka_unit_test(a_refused_element_is_answered_once_and_repeated_like_others),
       cmocka_unit_test(what_the_queue_has_no_room_for_is_asked_for_again),
+      cmocka_unit_test(a_slow_type_does_not_keep_the_others_out),
+      cmocka_unit_test(the_parts_of_all_types_are_bounded_together),
+      cmocka_unit_test(elements_are_bounded_by_the_memory_they_take),
+      cmocka_unit_test(what_comes_while_its_result_settles_needs_room_too),
       cmocka_unit_test(what_is_left_is_asked_for_at_most_once_a_second),
       cmocka_unit_test(more_pairs_than_can_be_remembered_begin_a_round),
+      cmocka_unit_test(such_rounds_begin_at_most_once_in_10_s),
       cmocka_unit_test(large_elements_and_results_are_bounded_too),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -378,6 +378,27 @@ static void the_platform_may_answer_within_the_port(void **unused)
   fixture_close(&f);
 }
 
+/* The connection is lost `times` times with what is sent on it; it stands again. */
+static void lose_connection(struct fixture *f, int times)
+{
+  for (int i = 0; i < times; i++) {
+    fixture_disconnect(f);
+    fixture_forget(f);
+    fixture_connect(f);
+  }
+}
+
+/* Waits for a result to be sent; returns after how long. */
+static int64_t wait_for_result(struct fixture *f, int64_t step_ms)
+{
+  int64_t start_ms = f->now_ms;
+  size_t before = fixture_count(f, CORE_RESULT);
+  for (int i = 0; i < 100000 && fixture_count(f, CORE_RESULT) == before; i++)
+    fixture_pass(f, step_ms);
+  assert_int_equal(fixture_count(f, CORE_RESULT), before + 1);
+  return f->now_ms - start_ms;
+}
+
 /* The silence of 10 s and the pauses lie between the tries. */
 static void go_through_tries(struct fixture *f, bool is_published, size_t tries)
 {
@@ -403,6 +424,39 @@ static void a_platform_that_never_answers_is_taken_at_the_brokers_word(void **un
   assert_int_equal(fixture_notes(&f, CORE_NOTE_TRUSTED), 2);
   assert_true(fixture_count(&f, CORE_RESULT) >= 5);
   assert_true(fixture_last(&f, CORE_RESULT)->at_ms - start_ms >= 590 * 1000);
+  fixture_close(&f);
+}
+
+static void an_error_does_not_forbid_the_brokers_word(void **unused)
+{
+  (void)unused;
+  struct fixture f;
+  fixture_open(&f, &(struct core_options){.seed = 5});
+  finish_many(&f, 1, 1, 0);
+  fixture_answer(&f, fixture_last(&f, CORE_RESULT), 503);
+  int64_t start_ms = f.now_ms;
+  wait_for_result(&f, 1000);
+  go_through_tries(&f, true, 50);
+  assert_int_equal(fixture_counts(&f).confirmed, 1);
+  assert_int_equal(fixture_notes(&f, CORE_NOTE_TRUSTED), 1);
+  assert_true(fixture_last(&f, CORE_RESULT)->at_ms - start_ms >= 590 * 1000);
+  fixture_close(&f);
+}
+
+static void errors_alone_are_not_taken_for_silence(void **unused)
+{
+  (void)unused;
+  struct fixture f;
+  fixture_open(&f, &(struct core_options){.seed = 5});
+  finish_many(&f, 1, 1, 0);
+  for (int i = 0; i < 12; i++) {
+    core_published(f.core, fixture_last(&f, CORE_RESULT)->request_id, f.now_ms);
+    fixture_answer(&f, fixture_last(&f, CORE_RESULT), 503);
+    wait_for_result(&f, 1000);
+  }
+  core_published(f.core, fixture_last(&f, CORE_RESULT)->request_id, f.now_ms);
+  fixture_pass(&f, 10000); /* once, after twelve errors and half an hour */
+  assert_int_equal(fixture_counts(&f).done, 1);
   fixture_close(&f);
 }
 
@@ -437,21 +491,73 @@ static void a_result_that_precedes_three_disconnections_goes_alone_last(void **u
   struct fixture f;
   fixture_open(&f, &(struct core_options){0});
   finish_many(&f, 1, 1, 0);
-  for (int i = 0; i < 3; i++) {
-    fixture_disconnect(&f);
-    if (i == 2)
-      finish_many(&f, 2, 2, 0);
-    fixture_forget(&f);
-    fixture_connect(&f);
-  }
+  lose_connection(&f, 2);
+  fixture_disconnect(&f);
+  finish_many(&f, 2, 2, 0);
+  fixture_forget(&f);
+  fixture_connect(&f);
   assert_int_equal(fixture_count(&f, CORE_RESULT), 1);
   assert_null(strstr(fixture_last(&f, CORE_RESULT)->body, "\"id\":1,"));
   assert_int_equal(results_in(fixture_last(&f, CORE_RESULT)), 2);
   fixture_answer(&f, fixture_last(&f, CORE_RESULT), 0);
+  fixture_pass(&f, 59999);
+  assert_int_equal(fixture_count(&f, CORE_REQUEST), 4); /* commands are asked for before it goes */
+  assert_int_equal(fixture_count(&f, CORE_RESULT), 1);
+  fixture_pass(&f, 1);
   assert_int_equal(fixture_count(&f, CORE_RESULT), 2);
   assert_non_null(strstr(fixture_last(&f, CORE_RESULT)->body, "[{\"id\":1,"));
   fixture_answer(&f, fixture_last(&f, CORE_RESULT), 0);
   assert_true(core_is_settled(f.core));
+  fixture_close(&f);
+}
+
+static void what_cuts_the_connection_goes_ever_more_seldom(void **unused)
+{
+  (void)unused;
+  static const int64_t waits_s[] = {60, 120, 240, 480, 960, 1920, 3600, 3600};
+  struct fixture f;
+  fixture_open(&f, &(struct core_options){0});
+  finish_many(&f, 1, 1, 0);
+  lose_connection(&f, 2);
+  for (size_t i = 0; i < sizeof waits_s / sizeof *waits_s; i++) {
+    lose_connection(&f, 1);
+    assert_int_equal(wait_for_result(&f, 1000), waits_s[i] * 1000);
+  }
+  fixture_answer(&f, fixture_last(&f, CORE_RESULT), 0);
+  assert_true(core_is_settled(f.core));
+  fixture_close(&f);
+}
+
+static void a_suspect_waits_for_the_round_of_requests(void **unused)
+{
+  (void)unused;
+  struct fixture f;
+  fixture_open(&f, &(struct core_options){0});
+  for (int i = 0; i < 400; i++) {
+    char token[16];
+    snprintf(token, sizeof token, "T%d", i);
+    core_add_endpoint(f.core, token);
+  }
+  char names[100][8];
+  const char *types[100];
+  for (int i = 0; i < 100; i++) {
+    snprintf(names[i], sizeof names[i], "a%02d", i);
+    types[i] = names[i];
+  }
+  core_set_types(f.core, types, 100);
+  finish_many(&f, 1, 1, 0);
+  lose_connection(&f, 3);
+  size_t requests = 0, results = 0;
+  for (int i = 0; i < 80; i++) { /* 402 × 100 at 500 a second */
+    fixture_pass(&f, 1000);
+    requests += fixture_count(&f, CORE_REQUEST);
+    results += fixture_count(&f, CORE_RESULT);
+    fixture_forget(&f);
+  }
+  assert_in_range(requests, 35000, 40199);
+  assert_int_equal(results, 0);
+  fixture_pass(&f, 3000);
+  assert_int_equal(fixture_count(&f, CORE_RESULT), 1);
   fixture_close(&f);
 }
 
@@ -461,22 +567,109 @@ static void a_suspect_does_not_wait_for_ever(void **unused)
   struct fixture f;
   fixture_open(&f, &(struct core_options){0});
   finish_many(&f, 1, 2, 0);
-  for (int i = 0; i < 3; i++) {
-    fixture_disconnect(&f);
-    fixture_connect(&f);
-  }
-  fixture_answer(&f, fixture_last(&f, CORE_RESULT), 0); /* the first suspect */
-  fixture_disconnect(&f);
+  lose_connection(&f, 3);
   finish_many(&f, 50, 1, 0);
-  fixture_connect(&f);
-  bool seen = false;
+  bool seen[2] = {false, false};
   for (int i = 0; i < 70; i++) { /* others are always under way */
-    fixture_answer(&f, fixture_last(&f, CORE_RESULT), 0);
-    seen = seen || strstr(fixture_last(&f, CORE_RESULT)->body, "\"id\":2,");
-    finish_many(&f, 100 + i, 1, 0);
+    const struct sent *last = fixture_last(&f, CORE_RESULT);
+    seen[0] = seen[0] || strstr(last->body, "[{\"id\":1,");
+    seen[1] = seen[1] || strstr(last->body, "[{\"id\":2,");
+    fixture_answer(&f, last, 0);
+    if (!strstr(fixture_last(&f, CORE_RESULT)->body, "[{\"id\":2,"))
+      finish_many(&f, 100 + i, 1, 0);
     fixture_pass(&f, 1000);
   }
-  assert_true(seen);
+  assert_true(seen[0] && seen[1]);
+  fixture_close(&f);
+}
+
+static void while_a_suspect_is_under_way_no_other_is_suspected(void **unused)
+{
+  (void)unused;
+  struct fixture f;
+  fixture_open(&f, &(struct core_options){.silence_ms = 3600 * 1000});
+  finish_many(&f, 1, 1, 0);
+  lose_connection(&f, 3);
+  for (int i = 0; i < 4; i++) {
+    const struct sent *last;
+    while (!(last = fixture_last(&f, CORE_RESULT)) || !strstr(last->body, "[{\"id\":1,"))
+      fixture_pass(&f, 1000);
+    finish_many(&f, 2 + i, 1, 0);
+    lose_connection(&f, 1); /* it takes others with it */
+  }
+  const struct sent *sent = fixture_last(&f, CORE_RESULT);
+  assert_int_equal(results_in(sent), 4); /* none of them had to wait */
+  assert_null(strstr(sent->body, "{\"id\":1,"));
+  fixture_close(&f);
+}
+
+static void a_suspect_that_the_connection_outlives_is_none_any_more(void **unused)
+{
+  (void)unused;
+  struct fixture f;
+  fixture_open(&f, &(struct core_options){0});
+  finish_many(&f, 1, 5, 0);
+  lose_connection(&f, 3);
+  fixture_pass(&f, 60000);
+  for (int i = 0; i < 60; i++) { /* one after the other goes alone, and is not answered */
+    core_published(f.core, fixture_last(&f, CORE_RESULT)->request_id, f.now_ms);
+    fixture_pass(&f, 1000);
+  }
+  lose_connection(&f, 1);
+  assert_int_equal(results_in(fixture_sent(&f, CORE_RESULT, 0)), 5); /* at once, and together */
+  fixture_close(&f);
+}
+
+static void a_suspect_without_puback_stays_one(void **unused)
+{
+  (void)unused;
+  struct fixture f;
+  fixture_open(&f, &(struct core_options){0});
+  finish_many(&f, 1, 1, 0);
+  lose_connection(&f, 3);
+  fixture_pass(&f, 200000);
+  assert_true(fixture_count(&f, CORE_RESULT) > 1);
+  lose_connection(&f, 1);
+  assert_int_equal(fixture_count(&f, CORE_RESULT), 0);
+  fixture_close(&f);
+}
+
+static void a_suspect_that_was_answered_is_none_any_more(void **unused)
+{
+  (void)unused;
+  struct fixture f;
+  fixture_open(&f, &(struct core_options){0});
+  finish_many(&f, 1, 1, 0);
+  lose_connection(&f, 3);
+  fixture_pass(&f, 60000);
+  fixture_answer(&f, fixture_last(&f, CORE_RESULT), 503);
+  lose_connection(&f, 1);
+  assert_int_equal(fixture_count(&f, CORE_RESULT), 1);
+  fixture_close(&f);
+}
+
+static void results_are_bounded_by_the_memory_they_take(void **unused)
+{
+  (void)unused;
+  struct fixture f;
+  fixture_open(&f, &(struct core_options){0});
+  fixture_disconnect(&f);
+  for (int i = 0; i < 80 && !fixture_counts(&f).left; i++) {
+    f.greedy = true;
+    struct buffer text = {0};
+    for (int k = 0; k < 1000; k++)
+      buffer_format(&text, "%s{\"id\":%d}", k ? "," : "[", 1000 * i + k);
+    buffer_append_text(&text, "]");
+    fixture_push(&f, "E1", "a", buffer_text(&text));
+    buffer_clear(&text);
+    while (f.running_count) {
+      struct command_result result = {.status = 200, .reason = memory_text("OK")};
+      core_finish(f.core, f.running[--f.running_count], &result);
+    }
+    fixture_turn(&f);
+  }
+  assert_true(fixture_counts(&f).left > 0);
+  assert_in_range(fixture_counts(&f).done, 10000, 50000);
   fixture_close(&f);
 }
 
@@ -518,10 +711,19 @@ int main(void)
       cmocka_unit_test(the_transport_without_room_is_tried_again),
       cmocka_unit_test(the_platform_may_answer_within_the_port),
       cmocka_unit_test(a_platform_that_never_answers_is_taken_at_the_brokers_word),
+      cmocka_unit_test(an_error_does_not_forbid_the_brokers_word),
+      cmocka_unit_test(errors_alone_are_not_taken_for_silence),
       cmocka_unit_test(without_puback_nothing_is_trusted),
       cmocka_unit_test(a_platform_that_answered_once_is_waited_for),
       cmocka_unit_test(a_result_that_precedes_three_disconnections_goes_alone_last),
+      cmocka_unit_test(what_cuts_the_connection_goes_ever_more_seldom),
+      cmocka_unit_test(a_suspect_waits_for_the_round_of_requests),
       cmocka_unit_test(a_suspect_does_not_wait_for_ever),
+      cmocka_unit_test(while_a_suspect_is_under_way_no_other_is_suspected),
+      cmocka_unit_test(a_suspect_that_the_connection_outlives_is_none_any_more),
+      cmocka_unit_test(a_suspect_without_puback_stays_one),
+      cmocka_unit_test(a_suspect_that_was_answered_is_none_any_more),
+      cmocka_unit_test(results_are_bounded_by_the_memory_they_take),
       cmocka_unit_test(what_may_still_be_answered_late_is_bounded),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -84,6 +84,9 @@ static const struct {
     ROW("1e400", 5, "real number overflow"),
     ROW("-1e400", 6, "real number overflow"),
     ROW("[1e309]", 6, "real number overflow"),
+    ROW("1e-400", 6, "real number underflow"),
+    ROW("-0.01E-323", 10, "real number underflow"),
+    ROW("{\"1e-400\":\"\\\"1e-400\",\"b\":[0e-400,2e-324]}", 39, "real number underflow"),
     /* duplicate keys */
     ROW("{\"a\":1,\"a\":2}", 10, "duplicate object key"),
     ROW("{\"a\":1,\"\\u0061\":2}", 15, "duplicate object key"),
@@ -143,6 +146,22 @@ static void what_is_not_exact_is_refused_with_its_position(void **state)
         !strstr(fault.text, refusals[i].says))
       fail_msg("%s: '%s', expected '%s…%s'", refusals[i].text, fault.text, start, refusals[i].says);
     assert_null(json_case_parse(refusals[i].text, refusals[i].size, NULL));
+  }
+}
+
+static void a_number_of_many_digits_underflows_too(void **state)
+{
+  (void)state;
+  for (size_t zeros = 320; zeros <= 330; zeros += 10) {
+    struct buffer out = {0};
+    buffer_append_text(&out, "0.");
+    for (size_t i = 0; i < zeros; i++)
+      buffer_append_char(&out, '0');
+    buffer_append_char(&out, '1');
+    json_t *value = json_case_parse(out.data, out.size_bytes, NULL);
+    assert_int_equal(value != NULL, zeros == 320);
+    json_decref(value);
+    buffer_clear(&out);
   }
 }
 
@@ -242,6 +261,7 @@ static void what_comes_in_goes_out(void **state)
   assert_written("\"\\u00e9\\ud83d\\ude00\\/\\b\\f\"", "\"é😀/\\u0008\\u000c\"");
   assert_written("1E2", "100.0");
   assert_written("-0", "0");
+  assert_written("[0e-400,-0.0E-999,\"1e-400\"]", "[0.0,-0.0,\"1e-400\"]");
 }
 
 static void equal_values_have_equal_digests(void **state)
@@ -334,6 +354,7 @@ int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(what_is_not_exact_is_refused_with_its_position),
+      cmocka_unit_test(a_number_of_many_digits_underflows_too),
       cmocka_unit_test(depth_is_64_and_no_more),
       cmocka_unit_test(brackets_in_strings_and_side_by_side_are_no_depth),
       cmocka_unit_test(a_fault_shows_external_text_as_one_plain_line),
