@@ -32,6 +32,7 @@ local FIELDS = {
   id_reuse = { type = "string", enum = { "allow", "never" } },
   log_level = { type = "string", enum = { "debug", "info", "warn", "error" } },
   keepalive_s = { type = "integer", min = 5, max = 65535 },
+  poll_s = { type = "number", min = 0.1, max = 86400 },
   worker_idle_s = { type = "number", min = 0.1, max = 86400 },
 }
 

@@ -8,8 +8,12 @@
 ---   needs       { exec = true | { paths }, write = …, net = …, native = … }
 ---   settings    the configuration's values with the handler's defaults
 ---   params      schema of the payload, or nil
----   run         the function
----   place       "park.lua:7", where that function begins
+---   poll_s      number or nil, the pace at which commands are polled over HTTP
+---   run         the function that commands are given to; nil where the file only ticks
+---   tick        the function that is called each every_s seconds, or nil
+---   every_s     number, and
+---   per         "endpoint" or "agent": only with tick
+---   place       "park.lua:7", where run begins, or else tick
 local faults = require "kaa.faults"
 local needs = require "kaa.needs"
 local params = require "kaa.params"
@@ -26,20 +30,25 @@ local contract = {}
 
 local REASON_BYTES = 256
 local WRITE_RUN = 'run = function(command) return 200, "OK" end'
+local WRITE_TICK = "tick = function(endpoint) kaa.telemetry { temperature = 21.5 } end"
 
 -- The keys with a plain value; the others have checks of their own.
 local PLAIN = {
   summary = { type = "string", length = 200, pattern = "^[^\0-\31\127]+$" },
   timeout_s = { type = "number", min = 0.1, max = 86400, default = 30 },
   memory_mib = { type = "integer", min = 1, max = 1024, default = 32 },
+  poll_s = { type = "number", min = 1, max = 86400 },
+  every_s = { type = "number", min = 0.1, max = 86400 },
+  per = { type = "string", enum = { "endpoint", "agent" } },
 }
 
-local KEYS = { "summary", "needs", "settings", "params", "timeout_s", "memory_mib", "run" }
+local KEYS = { "summary", "needs", "settings", "params", "timeout_s", "memory_mib", "poll_s",
+  "every_s", "per", "tick", "run" }
 
 -- Keys of the design that this version does not have.
 local LATER = {
   max_age_s = true, workers = true, ordered = true, exclusive = true, on_interrupt = true,
-  poll_s = true, every_s = true, tick = true, per = true, resume = true,
+  resume = true,
 }
 
 local function add_unknown(key, value, add)
@@ -66,7 +75,7 @@ local function check_keys(handler, add)
   end
 end
 
---- summary, timeout_s and memory_mib, with defaults.
+--- The plain values, with defaults.
 local function check_plain(handler, add)
   local given = {}
   for key in next, PLAIN do
@@ -109,17 +118,39 @@ local function check_settings(schema, context, add)
   return filled
 end
 
-local function check_run(handler, add)
-  if handler.run == nil then
-    add({ "run" }, "missing; write: " .. WRITE_RUN)
-  elseif type(handler.run) ~= "function" then
-    add({ "run" },
-      format("expected a function, got %s; write: %s", text.show(handler.run), WRITE_RUN))
+local function check_function(handler, key, write, add)
+  local value = handler[key]
+  if value ~= nil and type(value) ~= "function" then
+    add({ key }, format("expected a function, got %s; write: %s", text.show(value), write))
   end
 end
 
-local function place_of(run)
-  local info = getinfo(run, "S")
+local function refuse_keys(handler, keys, message, add)
+  for _, key in ipairs(keys) do
+    if handler[key] ~= nil then
+      add({ key }, message)
+    end
+  end
+end
+
+--- A file runs commands, or ticks, or both.
+local function check_functions(handler, add)
+  check_function(handler, "run", WRITE_RUN, add)
+  check_function(handler, "tick", WRITE_TICK, add)
+  if handler.tick ~= nil and handler.every_s == nil then
+    add({ "tick" }, "without its interval; write: every_s = 60")
+  elseif handler.tick == nil then
+    refuse_keys(handler, { "every_s", "per" }, "without a tick; write: " .. WRITE_TICK, add)
+  end
+  if handler.run == nil and handler.tick == nil and handler.every_s == nil then
+    add({ "run" }, "missing; write: " .. WRITE_RUN)
+  elseif handler.run == nil then
+    refuse_keys(handler, { "params", "poll_s" }, "without a run; write: " .. WRITE_RUN, add)
+  end
+end
+
+local function place_of(called)
+  local info = getinfo(called, "S")
   return info.what == "C" and "C function" or format("%s:%d", info.short_src, info.linedefined)
 end
 
@@ -140,7 +171,7 @@ local function handler_of(value, add)
 end
 
 --- Judges what a handler file returned.
----@param value any a function, or a table with at least `run`
+---@param value any a function, or a table with at least `run` or `tick`
 ---@param context {chunk: string, source: string?, type: string, settings: any, ceiling: string[]?}
 ---  `chunk` and `source` are the file's name and text, `type` the command type, `settings` the
 ---  configuration's value for this handler, `ceiling` the capabilities that may be granted
@@ -163,24 +194,30 @@ function contract.check(value, context)
   if handler.params ~= nil and check_schema(handler.params, "params", add) then
     checked.params = handler.params
   end
-  check_run(handler, add)
+  check_functions(handler, add)
   if #list > 0 then
     return nil, faults.sorted(list)
   end
-  checked.run = handler.run
-  checked.place = place_of(handler.run)
+  checked.run, checked.tick = handler.run, handler.tick
+  checked.per = checked.tick and (checked.per or "endpoint")
+  checked.place = place_of(checked.run or checked.tick)
   return checked
 end
 
 --- What the host is told of a contract, as plain values for JSON.
 ---@param checked table a contract
----@return {summary: string?, timeout_s: number, memory_mib: integer, needs: table}
+---@return {summary: string?, timeout_s: number, memory_mib: integer, needs: table, run: boolean,
+---  every_s: number?, per: string?, poll_s: number?}
 function contract.describe(checked)
   return {
     summary = checked.summary,
     timeout_s = checked.timeout_s,
     memory_mib = checked.memory_mib,
     needs = checked.needs,
+    run = checked.run ~= nil,
+    every_s = checked.every_s,
+    per = checked.per,
+    poll_s = checked.poll_s,
   }
 end
 

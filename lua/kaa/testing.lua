@@ -36,6 +36,7 @@ local function make_globals(device, directory)
   return environment.create {
     directory = directory,
     kaa = kaa,
+    root = device.options.root or "",
     needs = function()
       return device:needs()
     end,
@@ -101,6 +102,9 @@ function Device:command(payload, fields)
   if message then
     error(message, 2)
   end
+  if not self.contract.run then
+    return 501, ("No handler for %s: %s.lua only ticks"):format(self.type, self.type), nil
+  end
   local given, refusal = contract.params_of(self.contract, received)
   if refusal then
     return 400, refusal, nil
@@ -125,14 +129,38 @@ function Device:command(payload, fields)
   return status, reason, sent
 end
 
+--- Calls the handler's tick, for the device's endpoint or, with `per = "agent"`, for none.
+---@param endpoint string|nil another endpoint
+---@return boolean done
+---@return string|nil reason why not, as the device logs it
+function Device:tick(endpoint)
+  if not self.contract.tick then
+    error(self.type .. ".lua has no tick", 2)
+  end
+  if self.contract.per ~= "agent" then
+    self.kaa.endpoint = endpoint or self.endpoint
+  end
+  local outcome = table.pack(pcall(self.contract.tick, self.kaa.endpoint))
+  self.kaa.endpoint = nil
+  if not outcome[1] then
+    local status, reason = judged(self.contract, outcome)
+    return status >= 200 and status <= 299, reason
+  elseif not outcome[2] and type(outcome[3]) == "string" then
+    return false, result.reason(500, outcome[3])
+  end
+  return true
+end
+
 --- Loads a handler file. Raises with all its faults where it has any.
 ---@param path string of the handler file; its name is the command type
----@param options {settings: table?, endpoint: string?, ceiling: string[]?, now: number?,
+---@param options {settings: table?, endpoint: string?, ceiling: string[]?, now: number?, root: string?,
 ---  exec: table<string, table>|fun(argv: string[], options: table): table}|nil
----  `settings` as in the configuration; `exec` what executed programs give: by command line,
+---  `settings` as in the configuration; `root` a directory that stands in for / where the handler
+---  opens, removes and renames files; `exec` what executed programs give: by command line,
 ---  or a function; each { code = 0, signal = nil, stdout = "", stderr = "" }
----@return table device with `samples` (sent by kaa.telemetry), `executed` (argv of kaa.exec),
----  `logged` ({ level, message }), `now` (what kaa.now() gives; kaa.sleep adds to it), `contract`
+---@return table device with `samples` (sent by kaa.telemetry), `metadata` (all keys given to
+---  kaa.metadata), `executed` (argv of kaa.exec), `logged` ({ level, message }), `now` (what
+---  kaa.now() gives; kaa.sleep adds to it), `contract`
 function testing.device(path, options)
   options = options or {}
   local directory, name = tostring(path):match("^(.-)/?([^/]+)%.lua$")
@@ -142,7 +170,8 @@ function testing.device(path, options)
   end
   local chunk, source = name .. ".lua", read(path)
   local device = setmetatable({
-    type = name, options = options, samples = {}, executed = {}, logged = {}, last_id = 0,
+    type = name, options = options, samples = {}, metadata = {}, executed = {}, logged = {},
+    last_id = 0,
     now = options.now or 1767225600.0, endpoint = options.endpoint or "test-endpoint",
   }, Device)
   local globals = make_globals(device, directory == "" and "." or directory)

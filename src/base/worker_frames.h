@@ -1,6 +1,6 @@
 /* What the host and kaalua-worker say to each other (frames of base/frame.h).
  *
- * kaalua-worker is started in one of three ways, each under a leader: the process
+ * kaalua-worker is started in one of four ways, each under a leader: the process
  * that the host started becomes a subreaper, forks the one that does the work,
  * and ends everything beneath it when its lifeline closes.
  *
@@ -10,6 +10,9 @@
  *                                     (wait_status 0) as soon as the program has
  *                                     started, and goes: the program lives on in a
  *                                     session of its own, also when the host ends
+ *   kaalua-worker serve PROGRAM       fd 3 the program's frames, fd 4 lifeline: a
+ *                                     program of our own (base/http_frames.h), which
+ *                                     hears of its end by the end of its frames
  *
  * The lifeline, a socket. Host to leader: WORKER_LIFELINE_ASK (one byte: asks
  * the working process to stop: SIGUSR1, for a program SIGTERM to its group; a
@@ -32,7 +35,7 @@ enum { WORKER_LIFELINE_ASK = 'A' };
 
 struct worker_ending {
   int32_t wait_status; /* as waitpid() gives it */
-  int32_t exec_errno;  /* of exec PROGRAM: why it could not be started, or 0 */
+  int32_t exec_errno;  /* of a PROGRAM: why it could not be started, or 0 */
 };
 
 enum worker_frame {
@@ -62,6 +65,12 @@ enum worker_frame {
    *   bytes element     the command as delivered (11/CEP): {"id":…,"payload":…} */
   WORKER_COMMAND = 'C',
 
+  /* host → worker: call the handler's tick, in its turn among the commands. MARK
+   * and FINISHED answer it as a command (status 200: it went well; no payload).
+   *   i64   job
+   *   text  endpoint    its token; "": for the agent as a whole */
+  WORKER_TICK = 't',
+
   /* host → worker: what became of an EXEC.
    *   u32   call
    *   text  failure     "" where the program ran and ended by itself, else one
@@ -80,16 +89,18 @@ enum worker_frame {
    *     faults    array of {file, line (0: none), message, source (the line's text, or absent)}
    *     contract  where faults is empty and the purpose is "handler":
    *               {summary?, timeout_s, memory_mib, needs: {exec?: true|[paths],
-   *                write?: true|[paths], net?: true|[…], native?: true|[…]}}
+   *                write?: true|[paths], net?: true|[…], native?: true|[…]}, run: true|false
+   *                (whether it takes commands), every_s? with per: "endpoint"|"agent",
+   *                poll_s?}
    *     value     where faults is empty and the purpose is "config": the table, checked,
    *               with defaults, unknown keys refused */
   WORKER_LOADED = 'L',
 
-  /* worker → host: the command begins; its time limit starts.
+  /* worker → host: the command or tick begins; its time limit starts.
    *   i64   job */
   WORKER_MARK = 'M',
 
-  /* worker → host: the command's result.
+  /* worker → host: the result of the command or tick.
    *   i64   job
    *   i64   status      100 to 599
    *   text  reason      one line of UTF-8, at most 256 bytes
@@ -110,6 +121,11 @@ enum worker_frame {
    *   text  endpoint
    *   bytes samples */
   WORKER_TELEMETRY = 'T',
+
+  /* worker → host: metadata keys for the platform, a JSON object with at least one.
+   *   text  endpoint
+   *   bytes keys */
+  WORKER_METADATA = 'm',
 
   /* worker → host: a line for the log.
    *   u8    level       enum log_level

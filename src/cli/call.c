@@ -16,6 +16,7 @@ struct call {
   struct command command;
   struct command_result result; /* status 0 until there is one */
   json_t *telemetry;
+  json_t *metadata; /* all keys that were given */
 };
 
 static void set_result(struct call *call, int status, char *reason)
@@ -25,13 +26,25 @@ static void set_result(struct call *call, int status, char *reason)
 
 /* The ports of the worker */
 
+static void start(struct call *call, struct worker *worker, const json_t *contract)
+{
+  struct version *version = worker_version(worker);
+  version_set_contract(version, contract);
+  if (version->has_run) {
+    worker_run(worker, &call->command);
+    return;
+  }
+  set_result(call, 501, memory_format("No handler for %s: %s only ticks", version->type,
+                                      version->source.chunk));
+  loop_stop(call->loop);
+}
+
 static void on_loaded(void *context, struct worker *worker, const json_t *report)
 {
   struct call *call = context;
   const json_t *faults = json_object_get(report, "faults");
   if (!json_array_size(faults)) {
-    version_set_contract(worker_version(worker), json_object_get(report, "contract"));
-    worker_run(worker, &call->command);
+    start(call, worker, json_object_get(report, "contract"));
     return;
   }
   json_t *paths = json_array();
@@ -82,6 +95,19 @@ static void on_telemetry(void *context, const char *endpoint, const char *sample
   free(text);
 }
 
+static void on_metadata(void *context, const char *endpoint, const char *keys, size_t size)
+{
+  struct call *call = context;
+  (void)endpoint;
+  char *text = memory_copied(keys, size);
+  json_t *object = jsontext_parse(keys, size, NULL);
+  json_object_update(call->metadata, object);
+  json_decref(object);
+  if (!call->line->json)
+    log_info(call->command.key.type, "metadata", "keys", text);
+  free(text);
+}
+
 static void on_over(void *context, struct worker *worker, enum worker_end end, const char *how)
 {
   (void)context; /* its result or its fault came before */
@@ -99,6 +125,7 @@ static void run_in_worker(struct call *call, const struct workplace *workplace,
       .finished = on_finished,
       .put_back = on_put_back,
       .telemetry = on_telemetry,
+      .metadata = on_metadata,
       .over = on_over,
   };
   const struct worker_options options = {
@@ -151,6 +178,8 @@ static void print_json(const struct call *call)
   }
   buffer_append_text(&out, ",\"telemetry\":");
   jsontext_write(&out, call->telemetry);
+  buffer_append_text(&out, ",\"metadata\":");
+  jsontext_write(&out, call->metadata);
   printf("%s}\n", buffer_text(&out));
   buffer_clear(&out);
 }
@@ -215,7 +244,10 @@ static int call_with(struct call *call, struct workplace *workplace)
 
 static int run(const struct command_line *line)
 {
-  struct call call = {.line = line, .loop = loop_create(), .telemetry = json_array()};
+  struct call call = {.line = line,
+                      .loop = loop_create(),
+                      .telemetry = json_array(),
+                      .metadata = json_object()};
   struct workplace workplace;
   struct error error = {0};
   int status = CLI_USAGE;
@@ -227,6 +259,7 @@ static int run(const struct command_line *line)
     workplace_close(&workplace);
   }
   json_decref(call.telemetry);
+  json_decref(call.metadata);
   command_result_clear(&call.result);
   free(call.command.element);
   loop_destroy(call.loop);

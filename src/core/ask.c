@@ -5,6 +5,7 @@
 #include "core/state.h"
 #include "kp/cep.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +14,7 @@ enum { NEVER_ASKED = -1 };
 void ask_init(struct asks *asks)
 {
   left_init(&asks->lefts);
+  pace_init(&asks->paces);
   TAILQ_INIT(&asks->again);
   TAILQ_INIT(&asks->fresh);
 }
@@ -36,9 +38,11 @@ static void forget_lists(struct asks *asks)
   asks->held = (struct ask_pair){0};
 }
 
-void ask_clear(struct asks *asks)
+void ask_clear(struct core *core)
 {
+  struct asks *asks = &core->asks;
   forget_lists(asks);
+  pace_clear(core);
   free(asks->endpoints);
   free(asks->types);
 }
@@ -93,12 +97,17 @@ void ask_connected(struct core *core)
   asks->is_first_round_over = false;
   for (size_t i = 0; i < ASK_PER_SECOND; i++)
     asks->sent_ms[i] = INT64_MIN / 2;
-  begin_round(core, core->connection == 1 ? 0 : ASK_SPREAD_MS);
+  int64_t spread_ms = core->connection == 1 ? 0 : ASK_SPREAD_MS;
+  if (core->options.polls)
+    pace_connected(core, spread_ms);
+  else
+    begin_round(core, spread_ms);
 }
 
 void ask_disconnected(struct core *core)
 {
   forget_lists(&core->asks);
+  pace_disconnected(core);
   core->asks.round.is_going = false;
   deadline_disarm(&core->deadlines, &core->asks.next_round);
   deadline_disarm(&core->deadlines, &core->asks.next_slot);
@@ -139,7 +148,9 @@ void ask_set_types(struct core *core, struct type **types, size_t count)
     asks->types[i]->has_handler = false;
   for (size_t i = 0; i < count; i++)
     types[i]->has_handler = true;
-  if (core->is_connected)
+  if (core->options.polls)
+    types = pace_set_types(core, types, &count);
+  else if (core->is_connected)
     list_fresh(asks, types, count);
   free(asks->types);
   asks->types = types;
@@ -171,19 +182,30 @@ static void arm_retry(struct core *core, struct ask_endpoint *ask)
   deadline_arm(&core->deadlines, &ask->retry, core->now_ms + state_jitter(core, delay_ms), retry);
 }
 
-void ask_answered(struct core *core, struct endpoint *endpoint, const char *type, int status,
-                  const char *reason)
+static void note_failure(struct core *core, const struct endpoint *endpoint, const char *type,
+                         int status, const char *reason)
+{
+  char code[16] = "";
+  if (status > 0)
+    snprintf(code, sizeof code, *reason ? "%d " : "%d", status);
+  notes_add(core, CORE_NOTE_REQUEST_ERROR, endpoint->token, type, 0, "%s%s", code, reason);
+}
+
+void ask_answered(struct core *core, struct endpoint *endpoint, const char *type,
+                  uint32_t request_id, int status, const char *reason)
 {
   struct ask_endpoint *ask = current(core, endpoint);
+  bool is_malformed = core->options.polls && status >= 200 && status < 300;
+  pace_answered(core, request_id, is_malformed ? 0 : status);
   if (!status) {
     ask->answer = ASK_SUCCESS;
     return;
   }
-  if (ask->answer != ASK_ERROR)
-    notes_add(core, CORE_NOTE_REQUEST_ERROR, endpoint->token, type, 0,
-              "a command request was answered with %d %s", status, reason);
+  if (ask->answer != ASK_ERROR && !is_malformed)
+    note_failure(core, endpoint, type, status, reason);
   ask->answer = ASK_ERROR;
-  arm_retry(core, ask);
+  if (!core->options.polls)
+    arm_retry(core, ask);
 }
 
 bool ask_has_success(struct core *core, struct endpoint *endpoint)
@@ -256,11 +278,26 @@ static bool take_round(struct core *core, struct ask_pair *pair)
   return true;
 }
 
+/* What was left is listed again by the poll that is under way, if one is. */
+static bool take_poll(struct core *core, struct ask_pair *pair)
+{
+  if (pace_first_way_is_over(core))
+    core->asks.is_first_round_over = true;
+  if (!pace_has_room(core))
+    return false;
+  while (take_left(core, pair))
+    if (!pace_is_under_way(core, pair))
+      return true;
+  return pace_take(core, pair);
+}
+
 static bool take(struct core *core, struct ask_pair *pair)
 {
   struct asks *asks = &core->asks;
   *pair = asks->held;
   asks->held = (struct ask_pair){0};
+  if (core->options.polls)
+    return pair->endpoint || take_poll(core, pair);
   return pair->endpoint || take_left(core, pair) || take_fresh(asks, pair) ||
          take_again(asks, pair) || take_round(core, pair);
 }
@@ -277,6 +314,12 @@ static void arm_slot(struct core *core)
   int64_t at_ms = INT64_MAX;
   if (asks->round.is_going)
     at_ms = round_slot_ms(&asks->round);
+  if (core->options.polls && !pace_has_room(core)) { /* an answer makes room */
+    deadline_disarm(&core->deadlines, &asks->next_slot);
+    return;
+  }
+  if (core->options.polls)
+    at_ms = pace_next_ms(core);
   at_ms = earlier(at_ms, left_next_ms(core));
   if (at_ms == INT64_MAX)
     deadline_disarm(&core->deadlines, &asks->next_slot);
@@ -288,10 +331,14 @@ static int ask(struct core *core, const struct ask_pair *pair)
 {
   struct asks *asks = &core->asks;
   struct ask_endpoint *endpoint = current(core, pair->endpoint);
-  int rc = state_send(core, CORE_REQUEST, pair->endpoint, pair->type, state_next_request_id(core),
-                      CEP_OBSERVE, strlen(CEP_OBSERVE));
+  const char *body = core->options.polls ? CEP_POLL : CEP_OBSERVE;
+  uint32_t request_id = state_next_request_id(core);
+  int rc = state_send(core, CORE_REQUEST, pair->endpoint, pair->type, request_id, body,
+                      strlen(body));
   if (rc)
     return rc;
+  if (core->options.polls)
+    pace_sent(core, pair, request_id);
   if (endpoint->asked_ms == NEVER_ASKED)
     endpoint->asked_ms = core->now_ms;
   asks->sent_ms[asks->sent_at] = core->now_ms;

@@ -1,12 +1,14 @@
 /* Command requests: what is outstanding is asked for after each connect, for
  * each new type, at an interval, after errors, and where commands were left
- * for want of room. At most 500 a second. No memory per pair of endpoint and
+ * for want of room. Where the transport cannot push, they are polls, and
+ * core/pace.h says when. At most 500 a second. No memory per pair of endpoint and
  * type, but for the few that were left. Private to src/core. */
 #ifndef KAALUA_CORE_ASK_H
 #define KAALUA_CORE_ASK_H
 
 #include "core/deadline.h"
 #include "core/left.h"
+#include "core/pace.h"
 #include "core/round.h"
 
 #include <stdbool.h>
@@ -60,11 +62,12 @@ struct asks {
   struct round round;
   struct ask_pair held; /* taken from a list and not sent: the transport had no room */
   struct lefts lefts;
+  struct paces paces;
   struct again_list again;
   struct fresh_list fresh;
   struct deadline next_slot;
   struct deadline next_round;
-  bool is_first_round_over; /* of this connection */
+  bool is_first_round_over; /* of this connection; of polls the first way round */
   int64_t next_round_ms; /* not before the one that is going has ended */
   int64_t sent_ms[ASK_PER_SECOND]; /* of the last ones, a ring */
   size_t sent_at;
@@ -72,7 +75,7 @@ struct asks {
 
 void ask_init(struct asks *asks);
 void ask_type_init(struct ask_type *type);
-void ask_clear(struct asks *asks);
+void ask_clear(struct core *core);
 
 void ask_add_endpoint(struct core *core, struct endpoint *endpoint);
 
@@ -82,9 +85,11 @@ void ask_set_types(struct core *core, struct type **types, size_t count);
 void ask_connected(struct core *core);
 void ask_disconnected(struct core *core);
 
-/* The platform answered a request of this endpoint; `status` 0: with commands. */
-void ask_answered(struct core *core, struct endpoint *endpoint, const char *type, int status,
-                  const char *reason);
+/* A request of this endpoint ended. `status` 0: with commands; below 0: without an
+ * answer; 2xx: with what is no list of commands, which is no success and, as the
+ * platform does answer, no reason to poll more slowly. */
+void ask_answered(struct core *core, struct endpoint *endpoint, const char *type,
+                  uint32_t request_id, int status, const char *reason);
 
 /* Whether command requests of this endpoint succeed, as far as this connection
  * tells; silence counts as success. */

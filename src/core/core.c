@@ -19,6 +19,8 @@ static struct core_options with_defaults(const struct core_options *options)
     full.ask_interval_ms = 300 * 1000;
   if (!full.silence_ms)
     full.silence_ms = 10 * 1000;
+  if (!full.poll_interval_ms)
+    full.poll_interval_ms = 10 * 1000;
   if (!full.max_telemetry_bytes)
     full.max_telemetry_bytes = 1024 * 1024;
   return full;
@@ -36,7 +38,8 @@ struct core *core_create(const struct core_ports *ports, const struct storage *s
   notes_init(&core->notes);
   report_init(&core->reports);
   ask_init(&core->asks);
-  outbox_init(&core->outbox);
+  outbox_init(&core->telemetry, CORE_TELEMETRY);
+  outbox_init(&core->metadata, CORE_METADATA);
   return core;
 }
 
@@ -44,8 +47,9 @@ void core_destroy(struct core *core)
 {
   if (!core)
     return;
-  outbox_clear(&core->outbox);
-  ask_clear(&core->asks);
+  outbox_clear(&core->telemetry);
+  outbox_clear(&core->metadata);
+  ask_clear(core);
   report_clear(core);
   repeat_clear(&core->repeats);
   life_clear(&core->lives);
@@ -91,7 +95,8 @@ void core_disconnected(struct core *core, int64_t now_ms)
   state_unblock(core);
   report_disconnected(core);
   ask_disconnected(core);
-  outbox_disconnected(core);
+  outbox_disconnected(core, &core->telemetry);
+  outbox_disconnected(core, &core->metadata);
 }
 
 void core_writable(struct core *core)
@@ -114,7 +119,7 @@ void core_commands(struct core *core, const char *endpoint, const char *type, ui
     return;
   }
   if (request_id)
-    ask_answered(core, intake.endpoint, type, 0, "");
+    ask_answered(core, intake.endpoint, type, request_id, 0, "");
   if (!name_is_type(type, strlen(type))) {
     intake_malformed(core, endpoint, type, "not a command type");
     return;
@@ -137,24 +142,36 @@ void core_answered(struct core *core, enum core_message kind, const char *endpoi
   if (!reason)
     reason = "";
   switch (kind) {
-  case CORE_REQUEST: ask_answered(core, known, type, status, reason); break;
+  case CORE_REQUEST: ask_answered(core, known, type, request_id, status, reason); break;
   case CORE_RESULT: verdict_answered(core, endpoint, type, request_id, status, reason); break;
-  case CORE_TELEMETRY: outbox_answered(core, endpoint, request_id, status, reason); break;
+  case CORE_TELEMETRY:
+    outbox_answered(core, &core->telemetry, known, request_id, status, reason);
+    break;
+  case CORE_METADATA:
+    outbox_answered(core, &core->metadata, known, request_id, status, reason);
+    break;
   }
 }
 
 void core_published(struct core *core, uint32_t request_id, int64_t now_ms)
 {
   core->now_ms = now_ms;
-  if (!verdict_published(core, request_id))
-    outbox_published(core, request_id);
+  if (!verdict_published(core, request_id) && !outbox_published(core, &core->telemetry, request_id))
+    outbox_published(core, &core->metadata, request_id);
 }
 
 void core_telemetry(struct core *core, const char *endpoint, const char *samples, size_t size)
 {
   struct endpoint *known = state_find_endpoint(core, endpoint);
   if (known)
-    outbox_add(core, known, samples, size);
+    outbox_add(core, &core->telemetry, known, samples, size);
+}
+
+void core_metadata(struct core *core, const char *endpoint, const char *keys, size_t size)
+{
+  struct endpoint *known = state_find_endpoint(core, endpoint);
+  if (known)
+    outbox_merge(core, &core->metadata, known, keys, size);
 }
 
 /* The batch goes last: what the ports called back with is in it. */
@@ -167,7 +184,8 @@ void core_flush(struct core *core, int64_t now_ms)
   queue_announce(core);
   report_send(core);
   ask_send(core);
-  outbox_send(core);
+  outbox_send(core, &core->metadata);
+  outbox_send(core, &core->telemetry);
   report_send_suspect(core);
   notes_tell(core);
   core->is_calling = false;
@@ -205,11 +223,13 @@ void core_get_counts(const struct core *core, struct core_counts *counts)
   counts->queued = core->lives.counts[COMMAND_QUEUED];
   counts->running = core->lives.counts[COMMAND_RUNNING];
   counts->done = core->lives.counts[COMMAND_DONE];
-  counts->telemetry_waiting = core->outbox.count;
-  counts->telemetry_dropped = core->outbox.dropped;
+  counts->telemetry_waiting = core->telemetry.count;
+  counts->telemetry_dropped = core->telemetry.dropped;
+  counts->metadata_waiting = core->metadata.count;
+  counts->metadata_dropped = core->metadata.dropped;
 }
 
 bool core_is_settled(const struct core *core)
 {
-  return !core->lives.counts[COMMAND_DONE] && !core->outbox.count;
+  return !core->lives.counts[COMMAND_DONE] && !core->telemetry.count && !core->metadata.count;
 }

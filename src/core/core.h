@@ -27,7 +27,7 @@
 
 struct core;
 
-enum core_message { CORE_REQUEST, CORE_RESULT, CORE_TELEMETRY };
+enum core_message { CORE_REQUEST, CORE_RESULT, CORE_TELEMETRY, CORE_METADATA };
 
 /* What the core tells of itself through the port note. */
 enum core_note {
@@ -41,6 +41,7 @@ enum core_note {
   CORE_NOTE_TRUSTED,      /* confirmed at the broker's word: the platform never answers results */
   CORE_NOTE_REQUEST_ERROR, /* a command request was answered with an error; once per change */
   CORE_NOTE_TELEMETRY_DROPPED, /* the outbox was full, or the platform refused samples */
+  CORE_NOTE_METADATA_DROPPED, /* likewise */
 };
 
 struct core_ports {
@@ -52,8 +53,8 @@ struct core_ports {
   /* The command is durable as running: run it. Borrows it until core_finish or
    * core_put_back. */
   void (*run)(void *context, struct command *command);
-  /* Sends a message over the transport (command request, result array, samples).
-   * `type` is NULL for telemetry. Returns 0, or -EAGAIN where the transport has
+  /* Sends a message over the transport (command request, result array, samples,
+   * metadata). `type` is NULL for telemetry and metadata. Returns 0, or -EAGAIN where the transport has
    * no room: the core tries again at core_writable() or the next tick. */
   int (*send)(void *context, enum core_message kind, const char *endpoint, const char *type,
               uint32_t request_id, const char *body, size_t body_bytes);
@@ -71,8 +72,13 @@ struct core_options {
                              counted), all are left */
   int64_t ask_interval_ms; /* 0: 300,000; how often all outstanding commands are asked for */
   int64_t silence_ms;     /* 0: 10,000; a result array without an answer is tried again */
+  bool polls;             /* the transport cannot push: command requests are polls, each at
+                             its pace, with at most six under way; the transport answers every one
+                             or disconnects */
+  int64_t poll_interval_ms; /* 0: 10,000; of idle pairs, ± 20 % */
   bool id_reuse_never;    /* a finished id with another payload is a repeat, too */
-  size_t max_telemetry_bytes; /* 0: 1 MB not confirmed yet, 128 bytes counted for each message */
+  size_t max_telemetry_bytes; /* 0: 1 MB not confirmed yet, 128 bytes counted for each message;
+                             as much of metadata */
 };
 
 /* Returns owned, core_destroy() it. Copies ports, storage and options. */
@@ -87,6 +93,10 @@ void core_add_endpoint(struct core *core, const char *token);
 /* The types that have a handler file, sorted; they are asked for. A type that is
  * new here is asked for at once on a connection. Copies the names. */
 void core_set_types(struct core *core, const char *const *types, size_t count);
+
+/* Where core_options.polls: how often an idle pair of this type is polled; 0: as
+ * the options say. Of a type that was never named it is ignored. */
+void core_set_poll_interval(struct core *core, const char *type, int64_t interval_ms);
 
 /* The connection stands and is subscribed. The first time all types of all
  * endpoints are asked for at once, later spread over 10 s. Retries begin anew. */
@@ -110,7 +120,7 @@ void core_answered(struct core *core, enum core_message kind, const char *endpoi
                    int64_t now_ms);
 
 /* The transport's peer has the message with this id (MQTT: PUBACK). Enough for
- * samples, unless the platform answers those by their request id. */
+ * metadata, and for samples, unless the platform answers those by their request id. */
 void core_published(struct core *core, uint32_t request_id, int64_t now_ms);
 
 /* Moves up to `max` queued commands of a type, oldest first, to running; each
@@ -137,6 +147,10 @@ void core_put_back(struct core *core, struct command *command);
 /* Samples for the platform: a JSON array. Copies. */
 void core_telemetry(struct core *core, const char *endpoint, const char *samples, size_t size);
 
+/* Metadata keys to merge into the endpoint's (10/EPMP): a JSON object with at
+ * least one key. What waits for the same endpoint goes as one. Copies. */
+void core_metadata(struct core *core, const char *endpoint, const char *keys, size_t size);
+
 /* Submits what has gathered and sends what is due. After each turn of the loop. */
 void core_flush(struct core *core, int64_t now_ms);
 
@@ -154,13 +168,13 @@ struct core_counts {
   size_t received, queued, running, done; /* now */
   uint64_t accepted, answered, repeats, left, malformed, refused, confirmed; /* since the start;
                              refused: results that the platform refused for good */
-  size_t telemetry_waiting;
-  uint64_t telemetry_dropped;
+  size_t telemetry_waiting, metadata_waiting; /* messages */
+  uint64_t telemetry_dropped, metadata_dropped;
 };
 
 void core_get_counts(const struct core *core, struct core_counts *counts);
 
-/* Whether everything that was done is confirmed and no telemetry waits. */
+/* Whether everything that was done is confirmed and no telemetry or metadata waits. */
 bool core_is_settled(const struct core *core);
 
 #endif

@@ -70,9 +70,10 @@ static struct left *next(struct core *core)
   return NULL;
 }
 
+/* Polls come round by themselves. */
 static bool wants_round(const struct core *core)
 {
-  return core->asks.lefts.has_more && !core->asks.round.is_going && queue_is_half_empty(core);
+  return !core->options.polls && core->asks.lefts.has_more && !core->asks.round.is_going && queue_is_half_empty(core);
 }
 
 bool left_take_round(struct core *core)

@@ -1,9 +1,12 @@
-/* Telemetry on its way: arrays of samples in the order they came, until the
- * platform has them; where it has never said so of any, until the broker has.
- * Where there is no room the oldest go. Private to src/core. */
+/* Telemetry, or metadata, on its way: messages in the order they came, until the
+ * platform has them; where it has never said so of any, until the broker has. Of
+ * metadata the broker's word is always enough: sent again, an old value would
+ * overtake a newer one. Where there is no room the oldest go. There is one outbox
+ * for each, so that samples never push metadata out. Private to src/core. */
 #ifndef KAALUA_CORE_OUTBOX_H
 #define KAALUA_CORE_OUTBOX_H
 
+#include "core/core.h"
 #include "core/deadline.h"
 
 #include <stdbool.h>
@@ -13,43 +16,59 @@
 
 enum {
   OUTBOX_WINDOW = 32,             /* messages under way */
+  OUTBOX_RETRY_MS = 5000,         /* after a failure that may pass, doubling */
   OUTBOX_MESSAGE_BYTES = 128,     /* counted for each beside its text */
   OUTBOX_UNPUBLISHED_MS = 60 * 1000, /* without the broker's word it is sent again */
-  OUTBOX_TRIES = 5, /* that the broker took and the platform did not answer */
+  OUTBOX_TRIES = 5, /* that the broker took and the platform did not answer; of one that
+                     * failed, over HTTP, while the platform took others */
+  OUTBOX_OUTAGE = 3, /* messages that fail, over HTTP, without a success: all wait */
+  OUTBOX_TELL_MS = 60 * 1000, /* between notes on those that went for want of room */
 };
 
-struct core;
 struct endpoint;
-struct samples;
-TAILQ_HEAD(samples_list, samples);
+struct message;
+TAILQ_HEAD(message_list, message);
 
 struct outbox {
-  struct samples_list list; /* in the order they came; those under way are among the first */
+  enum core_message kind;
+  struct message_list list; /* those that were sent stand first, those under way among them */
   size_t count;
   size_t under_way;
+  struct deadline retry; /* armed: nothing is sent until then */
+  uint8_t failures;      /* since the last success */
   size_t bytes;
-  bool is_answered;      /* the platform has confirmed samples by their request id */
+  bool is_answered;      /* the platform has confirmed messages by their request id */
   uint32_t taken[OUTBOX_WINDOW]; /* request ids gone at the broker's word, a ring */
   size_t taken_at;
+  uint32_t taken_count; /* successes that the platform told */
   struct deadline silence; /* the first to be over of those under way */
   uint64_t dropped;      /* since the start */
   uint64_t untold_drops; /* not noted yet */
+  int64_t told_ms;       /* when the last were */
 };
 
-void outbox_init(struct outbox *outbox);
+void outbox_init(struct outbox *outbox, enum core_message kind);
 void outbox_clear(struct outbox *outbox);
 
 /* Copies. */
-void outbox_add(struct core *core, struct endpoint *endpoint, const char *samples, size_t size);
+void outbox_add(struct core *core, struct outbox *outbox, struct endpoint *endpoint,
+                const char *body, size_t size);
 
-/* The platform's answer, `status` 0: it has them. */
-void outbox_answered(struct core *core, const char *endpoint, uint32_t request_id, int status,
-                     const char *reason);
+/* The same for a JSON object of which a later one overrules the keys of an
+ * earlier one: goes into the message of this endpoint that is not under way. Copies. */
+void outbox_merge(struct core *core, struct outbox *outbox, struct endpoint *endpoint,
+                  const char *object, size_t size);
 
-/* The broker has them. */
-void outbox_published(struct core *core, uint32_t request_id);
+/* The platform's answer, `status` 0: it has the message. A refusal for good
+ * drops it, another failure has it sent again later; over a transport that polls
+ * only its own endpoint waits, and where others are taken it is dropped in the end. */
+void outbox_answered(struct core *core, struct outbox *outbox, const struct endpoint *endpoint,
+                     uint32_t request_id, int status, const char *reason);
 
-void outbox_disconnected(struct core *core);
-void outbox_send(struct core *core);
+/* The broker has it. Returns whether a message of this outbox goes by this id. */
+bool outbox_published(struct core *core, struct outbox *outbox, uint32_t request_id);
+
+void outbox_disconnected(struct core *core, struct outbox *outbox);
+void outbox_send(struct core *core, struct outbox *outbox);
 
 #endif

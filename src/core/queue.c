@@ -1,5 +1,6 @@
 #include "core/queue.h"
 
+#include "core/pace.h"
 #include "core/state.h"
 
 /* Bytes of elements that have not ended, and of results not yet confirmed: a count
@@ -88,6 +89,7 @@ static void enqueue(struct core *core, struct command_life *life)
 void queue_accepted(struct core *core, struct command_life *life)
 {
   core->counts.accepted++;
+  pace_saw_command(core, life->lane->endpoint, life->lane->type);
   if (life->is_refusal)
     return;
   if (life->is_coming) {

@@ -26,12 +26,14 @@ enum {
  * There may be 10,000 of them. */
 struct endpoint {
   struct ask_endpoint ask;
+  struct message *metadata; /* of core.metadata: waits to be sent; or NULL */
   char token[];
 };
 
 /* A command type, with a handler file or not. Lives as long as the core. */
 struct type {
   struct ask_type ask;
+  struct pace_type pace;
   struct life_list queue; /* queued, in the order of arrival */
   size_t backlog;         /* received or queued */
   size_t waiting;         /* received, and not on its way to a worker */
@@ -72,7 +74,8 @@ struct core {
   struct repeats repeats;
   struct reports reports;
   struct asks asks;
-  struct outbox outbox;
+  struct outbox telemetry;
+  struct outbox metadata;
   struct core_counts counts; /* the part since the start; the rest is filled on demand */
 };
 

@@ -20,6 +20,7 @@ enum {
   EXIT_TRY_AGAIN = 75,
   RUNNING_MS = 10000,  /* what runs gets this long after SIGTERM */
   REPORTING_MS = 2000, /* and its results this long to be confirmed */
+  HTTP_SILENCE_MS = 150000,
 };
 
 enum stage { STAGE_RUNS, STAGE_WORK_ENDS, STAGE_REPORTS };
@@ -109,6 +110,13 @@ static void on_signal(void *context, int signal)
 
 /* The core's ports */
 
+/* The handler of a type may have changed, and its pace. */
+static void set_pace(struct agent *agent, const char *type)
+{
+  core_set_poll_interval(agent->core, type,
+                         (int64_t)(handlers_poll_s(agent->handlers, type) * 1000));
+}
+
 static void hand_out(void *context, const char *type)
 {
   struct agent *agent = context;
@@ -145,9 +153,17 @@ static void on_handlers_changed(void *context)
   const char **types;
   size_t count = handlers_types(agent->handlers, &types);
   core_set_types(agent->core, types, count);
+  for (size_t i = 0; i < count; i++)
+    set_pace(agent, types[i]);
   free(types);
   if (!agent->has_transport && agent->stage == STAGE_RUNS)
     open_transport(agent);
+}
+
+static void on_room(void *context, const char *type)
+{
+  set_pace(context, type);
+  hand_out(context, type);
 }
 
 static void on_finished(void *context, struct command *command, struct command_result *result)
@@ -168,6 +184,12 @@ static void on_telemetry(void *context, const char *endpoint, const char *sample
 {
   struct agent *agent = context;
   core_telemetry(agent->core, endpoint, samples, size);
+}
+
+static void on_metadata(void *context, const char *endpoint, const char *keys, size_t size)
+{
+  struct agent *agent = context;
+  core_metadata(agent->core, endpoint, keys, size);
 }
 
 /* The transport's events */
@@ -228,9 +250,13 @@ static void open_transport(struct agent *agent)
       .answered = on_answered,
   };
   struct error error = {0};
-  if (mqtt_transport_open(&agent->transport, agent->loop, agent->config, &agent->state, &events,
-                          &error) < 0) {
-    log_error("mqtt", error.text);
+  bool is_http = agent->config->wire == CONFIG_HTTP;
+  int rc = is_http ? http_transport_open(&agent->transport, agent->workplace, agent->config, &events,
+                                         &error)
+                   : mqtt_transport_open(&agent->transport, agent->loop, agent->config, &agent->state,
+                                         &events, &error);
+  if (rc < 0) {
+    log_error(is_http ? "http" : "mqtt", error.text);
     agent->exit_status = EXIT_USAGE_STATUS;
     loop_stop(agent->loop);
     return;
@@ -245,7 +271,13 @@ static void create_core(struct agent *agent)
   const struct core_ports ports = {
       .context = agent, .queued = hand_out, .run = run, .send = send_message, .note = notes_log};
   const struct storage storage = {.context = agent, .submit = submit};
-  struct core_options options = {.id_reuse_never = agent->config->id_reuse_never};
+  bool polls = agent->config->wire == CONFIG_HTTP;
+  struct core_options options = {
+      .id_reuse_never = agent->config->id_reuse_never,
+      .polls = polls,
+      .poll_interval_ms = agent->config->poll_ms,
+      .silence_ms = polls ? HTTP_SILENCE_MS : 0, /* the transport has limits of its own */
+  };
   if (getrandom(&options.seed, sizeof options.seed, 0) < 0)
     options.seed = (uint64_t)clock_wall_ms();
   agent->core = core_create(&ports, &storage, &options);
@@ -258,16 +290,19 @@ static void create_handlers(struct agent *agent)
   const struct handlers_ports ports = {
       .context = agent,
       .changed = on_handlers_changed,
-      .room = hand_out,
+      .room = on_room,
       .finished = on_finished,
       .put_back = on_put_back,
       .telemetry = on_telemetry,
+      .metadata = on_metadata,
   };
   const struct handlers_options options = {
       .directories = (const char *const *)agent->config->handlers,
       .directory_count = agent->config->handler_count,
       .settings = agent->config->settings,
       .idle_ms = agent->config->worker_idle_ms,
+      .endpoints = (const char *const *)agent->config->tokens,
+      .endpoint_count = agent->config->token_count,
   };
   agent->handlers = handlers_create(agent->workplace, &options, &ports);
 }

@@ -14,7 +14,7 @@
 
 static const char default_file[] = "/etc/kaalua/kaalua.lua";
 
-enum { KEEPALIVE_S = 60, IDLE_S = 60, MQTT_PORT = 1883, MQTTS_PORT = 8883, TOKENS_MAX = 100000 };
+enum { KEEPALIVE_S = 60, IDLE_S = 60, POLL_S = 10, TOKENS_MAX = 100000 };
 
 /* Where a value came from, for messages, and what it is. */
 struct origin {
@@ -62,6 +62,65 @@ static char *file_path(const struct loading *loading, const char *key)
   return resolved(loading, json_string_value(json_object_get(loading->file, key)));
 }
 
+static const struct scheme {
+  const char *name;
+  enum config_wire wire;
+  bool tls;
+  int port;
+} schemes[] = {
+    {"mqtt", CONFIG_MQTT, false, 1883},
+    {"mqtts", CONFIG_MQTT, true, 8883},
+    {"http", CONFIG_HTTP, false, 80},
+    {"https", CONFIG_HTTP, true, 443},
+};
+
+/* Passes over "scheme://"; NULL where it is none of ours. */
+static const struct scheme *take_scheme(const char **url)
+{
+  for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
+    size_t size = strlen(schemes[i].name);
+    if (strncmp(*url, schemes[i].name, size) || strncmp(*url + size, "://", 3))
+      continue;
+    *url += size + 3;
+    return &schemes[i];
+  }
+  return NULL;
+}
+
+/* Passes over HOST[:PORT]; returns false where there is none. */
+static bool take_authority(struct config *config, const char **url)
+{
+  char host[256] = "";
+  int used = 0;
+  if (sscanf(*url, "[%255[0-9A-Fa-f:.]]%n", host, &used) != 1 || !used)
+    sscanf(*url, "%255[A-Za-z0-9._-]%n", host, &used);
+  if (!used)
+    return false;
+  set(&config->host, host);
+  *url += used;
+  if (**url != ':')
+    return true;
+  (*url)++;
+  size_t digits = strspn(*url, "0123456789");
+  int port = digits && digits <= 5 ? atoi(*url) : 0;
+  if (port)
+    config->port = port;
+  *url += digits;
+  return port >= 1 && port <= 65535;
+}
+
+/* What follows: a path over HTTP, else nothing but a slash. */
+static bool take_path(struct config *config, const char *path)
+{
+  size_t size = strspn(path, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/%");
+  if (path[size] || (size && path[0] != '/') || (config->wire == CONFIG_MQTT && size > 1))
+    return false;
+  while (size && path[size - 1] == '/')
+    size--;
+  config->base_path = memory_copied(path, size);
+  return true;
+}
+
 static void take_url(struct loading *loading)
 {
   struct config *config = loading->config;
@@ -78,33 +137,20 @@ static void take_url(struct loading *loading)
     return;
   }
   set(&config->url, url.value);
-  char scheme[8] = "", rest[300] = "";
-  char host[256] = "";
-  int used = 0, port = 0;
-  if (sscanf(url.value, "%7[a-z]://%299s", scheme, rest) != 2 ||
-      (strcmp(scheme, "mqtt") && strcmp(scheme, "mqtts"))) {
-    faults_add(loading->faults, url.name, 0, "url \"%s\": expected mqtt://HOST[:PORT] or "
-               "mqtts://HOST[:PORT]%s", url.value, strncmp(url.value, "http", 4) ? "" :
-               "; this version does not speak HTTP");
+  const char *rest = url.value;
+  const struct scheme *scheme = take_scheme(&rest);
+  if (!scheme) {
+    faults_add(loading->faults, url.name, 0, "url \"%s\": expected mqtt://HOST[:PORT], "
+               "mqtts://HOST[:PORT], http://HOST[:PORT][/PATH] or https://HOST[:PORT][/PATH]",
+               url.value);
     return;
   }
-  bool bracketed = sscanf(rest, "[%255[0-9A-Fa-f:.]]%n", host, &used) == 1 && used > 0;
-  if (!bracketed)
-    sscanf(rest, "%255[A-Za-z0-9._-]%n", host, &used);
-  char junk;
-  const char *tail = rest + used;
-  if (*tail == ':' && sscanf(tail + 1, "%5d%c", &port, &junk) != 1)
-    port = -1;
-  else if (*tail && *tail != ':' && strcmp(tail, "/"))
-    port = -1;
-  if (!*host || port < 0 || port > 65535) {
-    faults_add(loading->faults, url.name, 0, "url \"%s\": expected %s://HOST[:PORT] and nothing "
-               "behind it", url.value, scheme);
-    return;
-  }
-  config->tls = !strcmp(scheme, "mqtts");
-  config->port = port ? port : config->tls ? MQTTS_PORT : MQTT_PORT;
-  set(&config->host, host);
+  config->wire = scheme->wire;
+  config->tls = scheme->tls;
+  config->port = scheme->port;
+  if (!take_authority(config, &rest) || !take_path(config, rest))
+    faults_add(loading->faults, url.name, 0, "url \"%s\": expected %s://HOST[:PORT]%s and nothing "
+               "behind it", url.value, scheme->name, scheme->wire == CONFIG_HTTP ? "[/PATH]" : "");
 }
 
 static void check_level(struct loading *loading, struct origin origin, const char *what)
@@ -265,6 +311,8 @@ static void take_rest(struct loading *loading)
   config->keepalive_s = keepalive ? (int)json_integer_value(keepalive) : KEEPALIVE_S;
   const json_t *idle = json_object_get(loading->file, "worker_idle_s");
   config->worker_idle_ms = idle ? (int64_t)(json_number_value(idle) * 1000) : IDLE_S * 1000;
+  const json_t *poll = json_object_get(loading->file, "poll_s");
+  config->poll_ms = poll ? (int64_t)(json_number_value(poll) * 1000) : POLL_S * 1000;
 }
 
 /* Handlers read neither state nor configuration nor credentials. */
@@ -328,7 +376,7 @@ void config_clear(struct config *config)
   char *const texts[] = {config->file,     config->url,       config->host,     config->app_version,
                          config->username, config->password_file, config->ca_file, config->cert_file,
                          config->key_file, config->state,     config->cex,      config->dcx,
-                         config->epmx};
+                         config->epmx,     config->base_path};
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
     free(texts[i]);
   free_texts(config->tokens, config->token_count);

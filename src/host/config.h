@@ -21,12 +21,17 @@ struct config_flags {
   const char *log_level;
 };
 
+/* What the platform is spoken to with: the url's scheme. */
+enum config_wire { CONFIG_MQTT, CONFIG_HTTP };
+
 struct config {
   char *file; /* the configuration file, or NULL */
   char *url;  /* as given, for people */
+  enum config_wire wire;
   bool tls;
-  char *host;
+  char *host; /* of an IPv6 address without its brackets */
   int port;
+  char *base_path; /* over HTTP, before kp1: "/kpc"; no slash behind it, "" for none */
   char *app_version;
   char **tokens;
   size_t token_count;
@@ -41,6 +46,7 @@ struct config {
   bool id_reuse_never;
   int keepalive_s;
   int64_t worker_idle_ms;
+  int64_t poll_ms; /* over HTTP: between polls of an idle type */
   enum log_level log_level;
 };
 

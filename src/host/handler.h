@@ -1,10 +1,12 @@
-/* One entry of the table of handlers, and what its two halves share:
- * host/handlers.c runs commands, host/handler_files.c takes the files in. */
+/* One entry of the table of handlers, and what its three parts share:
+ * host/handlers.c runs commands, host/handler_ticks.c has ticks called,
+ * host/handler_files.c takes the files in. */
 #ifndef KAALUA_HOST_HANDLER_H
 #define KAALUA_HOST_HANDLER_H
 
 #include "host/handlers.h"
 #include "host/sources.h"
+#include "host/ticks.h"
 #include "host/version.h"
 #include "host/worker.h"
 #include "io/loop.h"
@@ -12,6 +14,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
+
+enum { HANDLER_DEATHS_MAX = 3 /* in a row, then quarantine */ };
+
+/* What ticks failed with, so that the log is not flooded. */
+struct tick_faults {
+  char *last;       /* the one that was logged last, or NULL */
+  int64_t since_ms; /* the minute that is counted */
+  int lines;        /* logged in it */
+  int64_t not_shown;
+};
 
 struct handler {
   TAILQ_ENTRY(handler) link;
@@ -27,13 +39,17 @@ struct handler {
   char *fault;
   int deaths;
   char *last_death;
-  size_t in_flight;
+  bool died_in_tick, last_was_tick;
+  size_t in_flight; /* commands */
   double run_ms; /* moving average */
   int64_t absent_since_ms; /* 0: the file is there */
   bool is_removed;         /* away for good; kept while its last commands run */
   int64_t retry_at_ms;     /* of a fault that may pass; 0: none */
   int64_t retry_wait_ms;
   struct loop_timer *idle;
+  struct ticks ticks;
+  struct loop_timer *tick;
+  struct tick_faults tick_faults;
 };
 
 struct grave {
@@ -47,6 +63,8 @@ struct handlers {
   struct sources *sources;
   json_t *settings;
   int64_t idle_ms;
+  const char *const *endpoints;
+  size_t endpoint_count;
   TAILQ_HEAD(, handler) all;
   struct loop_timer *scan;
   struct loop_timer *bury;
@@ -56,7 +74,7 @@ struct handlers {
   bool is_starved; /* no process could be started at the last try: it was said */
 };
 
-/* The table's half (host/handlers.c) */
+/* The table's part (host/handlers.c) */
 
 struct handler *handler_find(const struct handlers *handlers, const char *type);
 struct handler *handler_add(struct handlers *handlers, char *type); /* takes `type` */
@@ -66,19 +84,48 @@ void handler_remove(struct handler *handler);
 struct worker *handler_start_worker(struct handler *handler, struct version *version,
                                     struct error *error);
 
+/* Makes sure that `worker` is there, for work that is handed to it next. Returns
+ * 0, or a negative code with `error`. */
+int handler_need_worker(struct handler *handler, struct error *error);
+
 /* Once the old version has no work left, `next` takes over. */
 void handler_switch_worker(struct handler *handler);
+
+/* A command or a tick has ended: a worker without work is ended after a while. */
+void handler_rest(struct handler *handler);
 
 /* Ends a worker that has only loaded the file where nothing waits for it. */
 void handler_retire_new(struct handler *handler);
 
-/* A worker died; three in a row mean quarantine. */
+/* A worker died; three in a row mean quarantine. What ends well breaks the row,
+ * unless the last death was in the other kind of work. */
 void handler_count_death(struct handler *handler, const char *how);
+void handler_count_end(struct handler *handler, bool is_tick, bool is_good);
+
+/* Whether its type is asked for. */
+bool handler_is_asked_for(const struct handler *handler);
 
 /* Destroys a worker once the port that it is calling has returned. */
 void handler_bury(struct handlers *handlers, struct worker *worker);
 
-/* The files' half (host/handler_files.c) */
+/* The ticks' part (host/handler_ticks.c) */
+
+/* The current version has changed: its ticks begin, those of the one before end. */
+void handler_ticks_start(struct handler *handler);
+void handler_ticks_stop(struct handler *handler);
+
+/* Has the next tick called when it is due; after anything that may have kept it
+ * waiting. */
+void handler_ticks_go_on(struct handler *handler);
+
+/* The timer's callback. */
+void handler_ticks_due(void *handler);
+
+/* The port of every worker. */
+void handler_ticks_ended(void *handler, struct worker *worker, const char *endpoint, int status,
+                         const char *reason, const char *trace);
+
+/* The files' part (host/handler_files.c) */
 
 /* Looks at the directories and starts what is new; the callback of the timer. */
 void handler_files_scan(void *handlers);

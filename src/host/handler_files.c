@@ -62,6 +62,7 @@ static void take_version(struct handler *handler, struct worker *worker, const j
   worker_destroy(handler->next);
   handler->next = worker;
   handler_switch_worker(handler);
+  handler_ticks_start(handler);
   handler_retire_new(handler);
 }
 
@@ -129,6 +130,7 @@ void handler_files_loaded(void *context, struct worker *worker, const json_t *re
       fail_again(handler, worker, faults);
     return;
   }
+  bool was_asked_for = handler_is_asked_for(handler);
   handler->loading = NULL;
   if (json_array_size(faults)) {
     take_faults(handler, faults);
@@ -140,6 +142,8 @@ void handler_files_loaded(void *context, struct worker *worker, const json_t *re
   }
   version_drop(handler->candidate);
   handler->candidate = NULL;
+  if (handler->table->ready && handler_is_asked_for(handler) != was_asked_for)
+    handler->table->ports.changed(handler->table->ports.context);
   start_loads(handler->table);
   handler->table->ports.room(handler->table->ports.context, handler->type);
 }
@@ -152,7 +156,7 @@ void handler_files_drop_candidate(struct handler *handler)
   handler->candidate = NULL;
 }
 
-/* Takes a file that is there. Returns whether its type is new. */
+/* Takes a file that is there. Returns whether its type is asked for from now on. */
 static bool take_file(struct handlers *handlers, const struct source_file *file)
 {
   char *type = sources_type_of(file);
@@ -162,8 +166,10 @@ static bool take_file(struct handlers *handlers, const struct source_file *file)
     handler = handler_add(handlers, type);
   else
     free(type);
+  bool was_asked_for = !is_new && handler_is_asked_for(handler);
   handler->absent_since_ms = 0;
-  is_new = is_new || handler->is_removed;
+  if (handler->is_removed && handler->current)
+    handler_ticks_start(handler);
   handler->is_removed = false;
   if (handler->retry_at_ms && clock_monotonic_ms() >= handler->retry_at_ms) {
     handler->retry_at_ms = 0;
@@ -173,7 +179,7 @@ static bool take_file(struct handlers *handlers, const struct source_file *file)
   uint64_t hash = file->fault ? version_hash(1, file->fault, strlen(file->fault))
                               : version_hash(library->hash, file->text, file->text_bytes);
   if (handler->has_seen && handler->seen_hash == hash)
-    return is_new;
+    return handler_is_asked_for(handler) && !was_asked_for;
   if (handler->has_seen)
     handler->retry_wait_ms = 0; /* another content */
   handler->has_seen = true;
@@ -188,7 +194,7 @@ static bool take_file(struct handlers *handlers, const struct source_file *file)
     handler->candidate =
         version_create(handler->type, file->path, file->name, file->text, file->text_bytes, library);
   }
-  return is_new;
+  return handler_is_asked_for(handler) && !was_asked_for;
 }
 
 /* A file has been away for a while: its type is answered 501 from now on, what
@@ -198,11 +204,13 @@ static bool take_removal(struct handler *handler)
   struct handlers *handlers = handler->table;
   bool was_served = !handler->is_removed;
   if (was_served) {
-    log_info(handler->type, "removed: its commands are answered 501");
+    log_info(handler->type, handler_is_asked_for(handler) ? "removed: its commands are answered 501"
+                                                          : "removed: it ticks no more");
     handler->is_removed = true;
+    handler_ticks_stop(handler);
     handlers->ports.room(handlers->ports.context, handler->type);
   }
-  if (!handler->in_flight)
+  if (!handler->in_flight && !handler->ticks.is_out)
     handler_remove(handler);
   return was_served;
 }

@@ -12,7 +12,6 @@
 
 enum {
   IDLE_MS = 60000,
-  DEATHS_MAX = 3,    /* in a row, then quarantine */
   AHEAD_MAX = 32,    /* commands with a worker, … */
   AHEAD_MS = 50,     /* … as many as it is through with in this time */
 };
@@ -52,9 +51,9 @@ static void on_bury(void *context)
   }
 }
 
-static void set_idle_timer(struct handler *handler)
+void handler_rest(struct handler *handler)
 {
-  bool is_idle = handler->worker && !handler->in_flight;
+  bool is_idle = handler->worker && !worker_load(handler->worker);
   loop_timer_set(handler->idle,
                  is_idle ? clock_monotonic_ms() + handler->table->idle_ms : INT64_MAX);
 }
@@ -75,7 +74,8 @@ void handler_switch_worker(struct handler *handler)
     handler_bury(handler->table, handler->worker);
   handler->worker = handler->next;
   handler->next = NULL;
-  set_idle_timer(handler);
+  handler_rest(handler);
+  handler_ticks_go_on(handler);
 }
 
 static void on_finished(void *context, struct worker *worker, struct command *command,
@@ -89,11 +89,10 @@ static void on_finished(void *context, struct worker *worker, struct command *co
              LOG_TOKEN(command->key.endpoint), "trace", how->trace);
   handler->in_flight--;
   handler->run_ms += ((double)how->run_ms - handler->run_ms) / 8;
-  if (!how->crashed)
-    handler->deaths = 0;
+  handler_count_end(handler, false, !how->crashed);
   handlers->ports.finished(handlers->ports.context, command, result);
   handler_switch_worker(handler);
-  set_idle_timer(handler);
+  handler_rest(handler);
   handlers->ports.room(handlers->ports.context, handler->type);
 }
 
@@ -111,6 +110,19 @@ static void on_telemetry(void *context, const char *endpoint, const char *sample
   handler->table->ports.telemetry(handler->table->ports.context, endpoint, samples, size);
 }
 
+static void on_metadata(void *context, const char *endpoint, const char *keys, size_t size)
+{
+  struct handler *handler = context;
+  handler->table->ports.metadata(handler->table->ports.context, endpoint, keys, size);
+}
+
+void handler_count_end(struct handler *handler, bool is_tick, bool is_good)
+{
+  handler->last_was_tick = is_tick;
+  if (is_good && handler->died_in_tick == is_tick)
+    handler->deaths = 0;
+}
+
 /* At start-up each file is loaded once; nobody knows which will be needed. A file
  * that changes later was changed to be tried: its worker stays for the idle time. */
 void handler_retire_new(struct handler *handler)
@@ -124,10 +136,14 @@ void handler_retire_new(struct handler *handler)
 void handler_count_death(struct handler *handler, const char *how)
 {
   handler->deaths++;
+  handler->died_in_tick = handler->last_was_tick;
   free(handler->last_death);
   handler->last_death = memory_text(how);
-  if (handler->deaths == DEATHS_MAX)
-    log_error(handler->type, "quarantined: its commands are answered 503 until its file changes",
+  if (handler->deaths == HANDLER_DEATHS_MAX)
+    log_error(handler->type,
+              !handler->current || handler->current->has_run
+                  ? "quarantined: its commands are answered 503 until its file changes"
+                  : "quarantined: it does not tick until its file changes",
               "last", how);
 }
 
@@ -146,6 +162,7 @@ static void on_over(void *context, struct worker *worker, enum worker_end end, c
     handler->loading = NULL;
   handler_bury(handler->table, worker);
   handler_switch_worker(handler);
+  handler_ticks_go_on(handler);
   handler->table->ports.room(handler->table->ports.context, handler->type);
 }
 
@@ -157,7 +174,9 @@ struct worker *handler_start_worker(struct handler *handler, struct version *ver
       .loaded = handler_files_loaded,
       .finished = on_finished,
       .put_back = on_put_back,
+      .ticked = handler_ticks_ended,
       .telemetry = on_telemetry,
+      .metadata = on_metadata,
       .over = on_over,
   };
   const struct worker_options options = {
@@ -167,6 +186,16 @@ struct worker *handler_start_worker(struct handler *handler, struct version *ver
   return worker_start(handler->table->workplace, version, &options, &ports, error);
 }
 
+int handler_need_worker(struct handler *handler, struct error *error)
+{
+  if (!handler->worker)
+    handler->worker = handler_start_worker(handler, handler->current, error);
+  if (!handler->worker)
+    return error->code;
+  loop_timer_set(handler->idle, INT64_MAX);
+  return 0;
+}
+
 struct handler *handler_add(struct handlers *handlers, char *type)
 {
   struct handler *handler = memory_zeroed(1, sizeof *handler);
@@ -174,6 +203,7 @@ struct handler *handler_add(struct handlers *handlers, char *type)
   handler->type = type;
   handler->run_ms = AHEAD_MS;
   handler->idle = loop_timer_create(handlers->workplace->loop, on_idle, handler);
+  handler->tick = loop_timer_create(handlers->workplace->loop, handler_ticks_due, handler);
   TAILQ_INSERT_TAIL(&handlers->all, handler, link);
   return handler;
 }
@@ -186,6 +216,8 @@ void handler_remove(struct handler *handler)
   worker_destroy(handler->next);
   version_drop(handler->current);
   loop_timer_destroy(handler->idle);
+  loop_timer_destroy(handler->tick);
+  free(handler->tick_faults.last);
   free(handler->fault);
   free(handler->last_death);
   free(handler->type);
@@ -202,6 +234,8 @@ struct handlers *handlers_create(const struct workplace *workplace,
   handlers->sources = sources_create(options->directories, options->directory_count);
   handlers->settings = options->settings ? json_incref((json_t *)options->settings) : json_object();
   handlers->idle_ms = options->idle_ms ? options->idle_ms : IDLE_MS;
+  handlers->endpoints = options->endpoints;
+  handlers->endpoint_count = options->endpoint_count;
   TAILQ_INIT(&handlers->all);
   SLIST_INIT(&handlers->graves);
   handlers->scan = loop_timer_create(workplace->loop, handler_files_scan, handlers);
@@ -235,8 +269,8 @@ void handlers_rescan(struct handlers *handlers)
 {
   struct handler *handler;
   TAILQ_FOREACH(handler, &handlers->all, link)
-    if (handler->fault)
-      handler->has_seen = false;
+    if (handler->fault || handler->deaths >= HANDLER_DEATHS_MAX)
+      handler->has_seen = false; /* what loads leaves quarantine, too */
   handlers_start(handlers);
 }
 
@@ -250,6 +284,16 @@ static int compare_names(const void *a, const void *b)
   return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+/* What a new file holds is known once it is loaded; a broken one is answered for. */
+bool handler_is_asked_for(const struct handler *handler)
+{
+  if (!name_is_type(handler->type, strlen(handler->type)))
+    return false; /* a faulty name is on no wire */
+  if (handler->is_removed)
+    return false;
+  return handler->current ? handler->current->has_run : handler->fault != NULL;
+}
+
 size_t handlers_types(const struct handlers *handlers, const char ***types)
 {
   size_t count = 0;
@@ -259,7 +303,7 @@ size_t handlers_types(const struct handlers *handlers, const char ***types)
   *types = memory_zeroed(count, sizeof **types);
   count = 0;
   TAILQ_FOREACH(handler, &handlers->all, link)
-    if (!handler->is_removed && name_is_type(handler->type, strlen(handler->type))) /* a faulty name is on no wire */
+    if (handler_is_asked_for(handler))
       (*types)[count++] = handler->type;
   qsort(*types, count, sizeof **types, compare_names);
   return count;
@@ -277,7 +321,7 @@ static size_t window(const struct handler *handler)
 static bool is_answered_at_once(const struct handler *handler)
 {
   return handler->is_removed || (!handler->current && !handler->candidate) ||
-         handler->deaths >= DEATHS_MAX;
+         handler->deaths >= HANDLER_DEATHS_MAX || (handler->current && !handler->current->has_run);
 }
 
 size_t handlers_room(const struct handlers *handlers, const char *type)
@@ -308,16 +352,17 @@ void handlers_run(struct handlers *handlers, struct command *command)
     answer(handlers, command, 501, memory_format("No handler for %s", command->key.type));
   } else if (!handler->current) {
     answer(handlers, command, 503, memory_text(handler->fault ? handler->fault : "not loaded"));
-  } else if (handler->deaths >= DEATHS_MAX) {
+  } else if (!handler->current->has_run) {
+    answer(handlers, command, 501, memory_format("No handler for %s: %s only ticks", handler->type,
+                                                 handler->current->source.chunk));
+  } else if (handler->deaths >= HANDLER_DEATHS_MAX) {
     answer(handlers, command, 503, memory_format("Quarantined: its worker died %d times in a row "
                                                  "(%s); it is tried again when its file changes",
                                                  handler->deaths, handler->last_death));
-  } else if (!handler->worker &&
-             !(handler->worker = handler_start_worker(handler, handler->current, &error))) {
+  } else if (handler_need_worker(handler, &error) < 0) {
     answer(handlers, command, 503, memory_format("No worker could be started: %s", error.text));
   } else {
     handler->in_flight++;
-    loop_timer_set(handler->idle, INT64_MAX);
     worker_run(handler->worker, command);
   }
 }
@@ -326,6 +371,9 @@ void handlers_stop(struct handlers *handlers)
 {
   handlers->stopping = true;
   loop_timer_set(handlers->scan, INT64_MAX);
+  struct handler *handler;
+  TAILQ_FOREACH(handler, &handlers->all, link)
+    handler_ticks_stop(handler);
 }
 
 size_t handlers_busy(const struct handlers *handlers)
@@ -333,7 +381,7 @@ size_t handlers_busy(const struct handlers *handlers)
   size_t busy = 0;
   struct handler *handler;
   TAILQ_FOREACH(handler, &handlers->all, link)
-    busy += handler->in_flight;
+    busy += handler->in_flight + handler->ticks.is_out;
   return busy;
 }
 
@@ -341,8 +389,14 @@ void handlers_interrupt(struct handlers *handlers)
 {
   struct handler *handler;
   TAILQ_FOREACH(handler, &handlers->all, link)
-    if (handler->worker && handler->in_flight)
+    if (handler->worker && worker_load(handler->worker))
       worker_interrupt(handler->worker, 500, interrupted);
+}
+
+double handlers_poll_s(const struct handlers *handlers, const char *type)
+{
+  const struct handler *handler = handler_find(handlers, type);
+  return handler && handler->current ? handler->current->poll_s : 0;
 }
 
 const char *handlers_fault(const struct handlers *handlers, const char *type)

@@ -2,7 +2,8 @@
  * that runs it, and what is wrong with the files that do not load. It scans the
  * handler directories each second, loads a new or changed file in a worker of
  * its own, and makes it current only when its contract holds; a faulty file
- * leaves the last good version in service.
+ * leaves the last good version in service. A handler's tick is called at its
+ * interval, from the moment its version is in service.
  *
  *   handlers_create → handlers_start → … handlers_run for each command …
  *   → handlers_stop (nothing new is started) → handlers_interrupt → handlers_destroy */
@@ -30,6 +31,8 @@ struct handlers_ports {
   /* The command had not begun when its worker ended. */
   void (*put_back)(void *context, struct command *command);
   void (*telemetry)(void *context, const char *endpoint, const char *samples, size_t size);
+  /* A JSON object of metadata keys. */
+  void (*metadata)(void *context, const char *endpoint, const char *keys, size_t size);
 };
 
 struct handlers_options {
@@ -37,6 +40,8 @@ struct handlers_options {
   size_t directory_count;
   const json_t *settings; /* object: type → settings; NULL: none. Kept by reference */
   int64_t idle_ms;        /* how long a worker stays without work; 0: 60,000 */
+  const char *const *endpoints; /* tokens, for ticks; borrowed for the table's life */
+  size_t endpoint_count;
 };
 
 /* Returns owned. The workplace outlives it. */
@@ -54,22 +59,26 @@ void handlers_rescan(struct handlers *handlers);
 /* Whether every file seen at the start was loaded or found faulty. */
 bool handlers_are_ready(const struct handlers *handlers);
 
-/* The types that have a file, sorted. Returns how many; *types is owned by the
- * caller (free() the array, the names are borrowed). */
+/* The types that are asked for, sorted: those with a handler that runs commands, or with
+ * a file that is broken. Returns how many; *types is owned by the caller (free() the
+ * array, the names are borrowed). */
 size_t handlers_types(const struct handlers *handlers, const char ***types);
 
 /* How many more commands of a type may be handed out now. A type without a
  * handler always takes some: they are answered at once. */
 size_t handlers_room(const struct handlers *handlers, const char *type);
 
-/* Runs a command, or answers in its handler's place: 501 without one, 503 for
- * one that does not load or is in quarantine. */
+/* The pace of polling that a type's handler asks for, in seconds; 0: none. */
+double handlers_poll_s(const struct handlers *handlers, const char *type);
+
+/* Runs a command, or answers in its handler's place: 501 without one (or with one
+ * that only ticks), 503 for one that does not load or is in quarantine. */
 void handlers_run(struct handlers *handlers, struct command *command);
 
-/* From now on no command is begun: handlers_room() is 0. */
+/* From now on no command and no tick is begun: handlers_room() is 0. */
 void handlers_stop(struct handlers *handlers);
 
-/* The commands that workers have. */
+/* The commands and ticks that workers have. */
 size_t handlers_busy(const struct handlers *handlers);
 
 /* Ends what runs, answered as interrupted; what had not begun is put back. */

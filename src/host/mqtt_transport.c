@@ -43,6 +43,7 @@ static enum core_message message_kind(enum topic_kind kind)
   switch (kind) {
   case TOPIC_COMMAND: return CORE_REQUEST;
   case TOPIC_RESULT: return CORE_RESULT;
+  case TOPIC_METADATA: return CORE_METADATA;
   default: return CORE_TELEMETRY;
   }
 }
@@ -135,6 +136,7 @@ static int transport_send(void *context, enum core_message kind, const char *end
       [CORE_REQUEST] = TOPIC_COMMAND,
       [CORE_RESULT] = TOPIC_RESULT,
       [CORE_TELEMETRY] = TOPIC_TELEMETRY,
+      [CORE_METADATA] = TOPIC_METADATA,
   };
   struct mqtt_transport *transport = context;
   struct buffer topic = {0};

@@ -13,8 +13,9 @@ static const struct {
     [CORE_NOTE_RESULT_REFUSED] = {LOG_LEVEL_ERROR, "the platform refused the result for good"},
     [CORE_NOTE_RESULT_RETRY] = {LOG_LEVEL_WARN, "result not confirmed, it is sent again"},
     [CORE_NOTE_TRUSTED] = {LOG_LEVEL_WARN, "the platform answers no results: taken at the broker's word"},
-    [CORE_NOTE_REQUEST_ERROR] = {LOG_LEVEL_WARN, "the platform refuses to list commands"},
+    [CORE_NOTE_REQUEST_ERROR] = {LOG_LEVEL_WARN, "a command request failed"},
     [CORE_NOTE_TELEMETRY_DROPPED] = {LOG_LEVEL_WARN, "telemetry dropped"},
+    [CORE_NOTE_METADATA_DROPPED] = {LOG_LEVEL_WARN, "metadata dropped"},
 };
 
 void notes_log(void *context, enum core_note note, const char *endpoint, const char *type,

@@ -76,6 +76,7 @@ struct version *version_create(const char *type, const char *path, const char *c
   version->library = library_keep(library);
   version->hash = version_hash(library->hash, text, text_bytes);
   version->timeout_ms = TIMEOUT_DEFAULT_MS;
+  version->has_run = true;
   version->needs = json_object();
   return version;
 }
@@ -106,6 +107,11 @@ void version_set_contract(struct version *version, const json_t *contract)
     version->timeout_ms = (int64_t)(timeout_s * 1000);
   free(version->summary);
   version->summary = memory_text(json_string_value(json_object_get(contract, "summary")));
+  version->has_run = json_is_true(json_object_get(contract, "run"));
+  version->every_s = json_number_value(json_object_get(contract, "every_s"));
+  const char *per = json_string_value(json_object_get(contract, "per"));
+  version->ticks_per_agent = per && !strcmp(per, "agent");
+  version->poll_s = json_number_value(json_object_get(contract, "poll_s"));
   json_t *needs = json_object_get(contract, "needs");
   json_decref(version->needs);
   version->needs = json_is_object(needs) ? json_incref(needs) : json_object();

@@ -7,6 +7,7 @@
 #include "base/buffer.h"
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -46,6 +47,10 @@ struct version {
   /* The contract, from WORKER_LOADED on. */
   int64_t timeout_ms;
   char *summary; /* or NULL */
+  bool has_run;          /* it is a command type */
+  double every_s;        /* of its tick; 0: it has none */
+  bool ticks_per_agent;  /* once for all endpoints */
+  double poll_s;         /* 0: not said */
   json_t *needs; /* object */
 };
 

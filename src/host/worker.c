@@ -7,6 +7,7 @@
 #include "base/utf8.h"
 #include "base/worker_frames.h"
 #include "host/execution.h"
+#include "host/sound.h"
 #include "io/process.h"
 
 #include <signal.h>
@@ -25,7 +26,8 @@ enum {
 struct job {
   TAILQ_ENTRY(job) link;
   int64_t number;
-  struct command *command;
+  struct command *command; /* NULL: a tick */
+  const char *endpoint;    /* of a tick, or NULL */
   int64_t began_ms; /* 0: it has not */
 };
 
@@ -80,19 +82,26 @@ static void expect_mark(struct worker *worker)
     set_limit(worker, LIMIT_NONE, 0);
 }
 
-/* Gives the result of the command that runs to the owner. */
+/* Gives the result of what runs to the owner. */
 static void finish(struct worker *worker, struct job *job, struct command_result *result,
                    const char *trace, bool crashed)
 {
   struct command *command = job->command;
+  const char *endpoint = job->endpoint;
   int64_t run_ms = job->began_ms ? clock_monotonic_ms() - job->began_ms : 0;
   remove_job(worker, job);
   executions_end(&worker->executions);
   expect_mark(worker);
   free(worker->place);
   worker->place = NULL;
-  const struct worker_finish how = {.trace = trace, .run_ms = run_ms, .crashed = crashed};
-  worker->ports.finished(worker->ports.context, worker, command, result, &how);
+  if (command) {
+    const struct worker_finish how = {.trace = trace, .run_ms = run_ms, .crashed = crashed};
+    worker->ports.finished(worker->ports.context, worker, command, result, &how);
+    return;
+  }
+  worker->ports.ticked(worker->ports.context, worker, endpoint, result->status, result->reason,
+                       trace);
+  command_result_clear(result);
 }
 
 static void finish_with(struct worker *worker, struct job *job, int status, const char *reason,
@@ -100,6 +109,17 @@ static void finish_with(struct worker *worker, struct job *job, int status, cons
 {
   struct command_result result = {.status = status, .reason = memory_text(reason)};
   finish(worker, job, &result, "", crashed);
+}
+
+static void put_back(struct worker *worker, struct job *job)
+{
+  struct command *command = job->command;
+  const char *endpoint = job->endpoint;
+  remove_job(worker, job);
+  if (command)
+    worker->ports.put_back(worker->ports.context, worker, command);
+  else
+    worker->ports.ticked(worker->ports.context, worker, endpoint, 0, "", "");
 }
 
 /* Ends the process; puts back what had not begun. */
@@ -114,11 +134,8 @@ static void end(struct worker *worker, enum worker_end how, const char *text)
   worker->process = NULL;
   executions_end(&worker->executions);
   struct job *job;
-  while ((job = TAILQ_LAST(&worker->jobs, job_list))) {
-    struct command *command = job->command;
-    remove_job(worker, job);
-    worker->ports.put_back(worker->ports.context, worker, command);
-  }
+  while ((job = TAILQ_LAST(&worker->jobs, job_list)))
+    put_back(worker, job);
   worker->ports.over(worker->ports.context, worker, how, text);
 }
 
@@ -230,42 +247,6 @@ static bool on_mark(struct worker *worker, struct frame *frame)
   return true;
 }
 
-static bool is_json(const char *text, size_t size)
-{
-  json_t *value = jsontext_parse(text, size, NULL);
-  json_decref(value);
-  return value != NULL;
-}
-
-static bool is_one_line(const char *text)
-{
-  size_t size = strlen(text);
-  for (size_t i = 0, n; i < size; i += n)
-    if (!(n = utf8_printable_length(text + i, size - i)))
-      return false;
-  return true;
-}
-
-/* An array of objects. */
-static bool is_samples(const char *text, size_t size)
-{
-  json_t *samples = jsontext_parse(text, size, NULL);
-  bool good = json_array_size(samples) > 0;
-  for (size_t i = 0; i < json_array_size(samples); i++)
-    good = good && json_is_object(json_array_get(samples, i));
-  json_decref(samples);
-  return good;
-}
-
-/* A result goes into one array with others: what is not well-formed stops here. */
-static bool is_sound(const struct command_result *result)
-{
-  return result->status >= 100 && result->status <= 599 && strlen(result->reason) <= 256 &&
-         is_one_line(result->reason) &&
-         (!result->payload || (result->payload_bytes <= JSONTEXT_MAX_BYTES &&
-                               is_json(result->payload, result->payload_bytes)));
-}
-
 /* Returns false where the frame makes no sense; *spent tells that the worker ends. */
 static bool on_finished(struct worker *worker, struct frame *frame, bool *spent)
 {
@@ -282,7 +263,7 @@ static bool on_finished(struct worker *worker, struct frame *frame, bool *spent)
     result.payload_bytes = size;
   }
   struct job *job = running_job(worker);
-  bool good = !frame->bad && job && job->number == number && is_sound(&result);
+  bool good = !frame->bad && job && job->number == number && sound_result(&result);
   if (good)
     finish(worker, job, &result, trace, false);
   else
@@ -296,9 +277,21 @@ static bool on_telemetry(struct worker *worker, struct frame *frame)
   char *endpoint = frame_get_text(frame);
   size_t size;
   const char *samples = frame_get_bytes(frame, &size);
-  bool good = !frame->bad && is_samples(samples, size);
+  bool good = !frame->bad && sound_samples(samples, size);
   if (good)
     worker->ports.telemetry(worker->ports.context, endpoint, samples, size);
+  free(endpoint);
+  return good;
+}
+
+static bool on_metadata(struct worker *worker, struct frame *frame)
+{
+  char *endpoint = frame_get_text(frame);
+  size_t size;
+  const char *keys = frame_get_bytes(frame, &size);
+  bool good = !frame->bad && sound_metadata(keys, size);
+  if (good)
+    worker->ports.metadata(worker->ports.context, endpoint, keys, size);
   free(endpoint);
   return good;
 }
@@ -350,6 +343,7 @@ static bool take_frame(struct worker *worker, struct frame *frame)
   case WORKER_MARK: good = on_mark(worker, frame); break;
   case WORKER_FINISHED: good = on_finished(worker, frame, &spent); break;
   case WORKER_TELEMETRY: good = on_telemetry(worker, frame); break;
+  case WORKER_METADATA: good = on_metadata(worker, frame); break;
   case WORKER_LOG: good = on_log(worker, frame); break;
   case WORKER_AT: good = on_at(worker, frame); break;
   case WORKER_EXEC: good = on_exec(worker, frame); break;
@@ -478,15 +472,33 @@ bool worker_is_loaded(const struct worker *worker)
   return worker->loaded;
 }
 
-void worker_run(struct worker *worker, struct command *command)
+static struct job *add_job(struct worker *worker)
 {
   struct job *job = memory_zeroed(1, sizeof *job);
   job->number = ++worker->last_number;
-  job->command = command;
   TAILQ_INSERT_TAIL(&worker->jobs, job, link);
   worker->job_count++;
   if (!worker->out.size_bytes)
     loop_timer_set(worker->send, 0); /* what comes in this turn goes out in one write */
+  if (worker->job_count == 1)
+    expect_mark(worker);
+  return job;
+}
+
+void worker_tick(struct worker *worker, const char *endpoint)
+{
+  struct job *job = add_job(worker);
+  job->endpoint = endpoint;
+  size_t place = frame_begin(&worker->out, WORKER_TICK);
+  frame_put_i64(&worker->out, job->number);
+  frame_put_text(&worker->out, endpoint ? endpoint : "");
+  frame_end(&worker->out, place);
+}
+
+void worker_run(struct worker *worker, struct command *command)
+{
+  struct job *job = add_job(worker);
+  job->command = command;
   size_t place = frame_begin(&worker->out, WORKER_COMMAND);
   frame_put_i64(&worker->out, job->number);
   frame_put_i64(&worker->out, command->key.id);
@@ -495,8 +507,6 @@ void worker_run(struct worker *worker, struct command *command)
   frame_put_i64(&worker->out, command->received_wall_ms);
   frame_put_bytes(&worker->out, command->element, command->element_bytes);
   frame_end(&worker->out, place);
-  if (worker->job_count == 1)
-    expect_mark(worker);
 }
 
 size_t worker_load(const struct worker *worker)

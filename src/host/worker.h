@@ -1,8 +1,9 @@
 /* One kaalua-worker at work on one version of a handler: loading, the commands
- * handed to it, their limits, and how it ends. It says what became of each
- * command; what to do about it is its owner's to decide.
+ * and ticks handed to it, their limits, and how it ends. It says what became of
+ * each; what to do about it is its owner's to decide.
  *
  *   worker_start → loaded(…) → worker_run … → finished(…) … → worker_destroy
+ *                              worker_tick … → ticked(…) …
  *
  * The ports are called from the loop; of the calls of this header only
  * worker_interrupt() calls them. A port may start a worker, hand it commands and
@@ -48,7 +49,14 @@ struct worker_ports {
   /* The command was handed to the worker and had not begun. In the order of
    * arrival, the last one first. */
   void (*put_back)(void *context, struct worker *worker, struct command *command);
+  /* A tick ended, once for each worker_tick(). `status` is 2xx where it went well,
+   * 0 where it had not begun when the worker ended; else `reason` says what is
+   * wrong. All texts are borrowed; `endpoint` as it was given. */
+  void (*ticked)(void *context, struct worker *worker, const char *endpoint, int status,
+                 const char *reason, const char *trace);
   void (*telemetry)(void *context, const char *endpoint, const char *samples, size_t size);
+  /* A JSON object of metadata keys. */
+  void (*metadata)(void *context, const char *endpoint, const char *keys, size_t size);
   /* It takes no further commands; all that it had were finished or put back. The
    * receiver calls worker_destroy() once this call has returned, not within it. */
   void (*over)(void *context, struct worker *worker, enum worker_end end, const char *how);
@@ -75,7 +83,11 @@ bool worker_is_loaded(const struct worker *worker);
 /* Hands it a command after those that it has. Borrows it until finished or put_back. */
 void worker_run(struct worker *worker, struct command *command);
 
-/* The commands that it has. */
+/* Has the handler's tick called in its turn. Borrows the endpoint (NULL: for the
+ * agent as a whole) until ticked. */
+void worker_tick(struct worker *worker, const char *endpoint);
+
+/* The commands and ticks that it has. */
 size_t worker_load(const struct worker *worker);
 
 /* Ends what runs with `status` and `reason` and puts the rest back, then is over. */

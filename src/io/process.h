@@ -23,7 +23,8 @@ enum process_stream { PROCESS_FRAMES = WORKER_FRAMES_FD, PROCESS_STDOUT = 1, PRO
 
 struct process_options {
   const char *program;           /* kaalua-worker's path */
-  const char *const *arguments;  /* "lua" | "exec", program, … | "detach", program, …; NULL ends */
+  const char *const *arguments;  /* "lua" | "exec", program, … | "detach", program, … |
+                                  "serve", program; NULL ends */
   const char *const *environment; /* NAME=VALUE, ended by NULL: all that it gets */
   const char *cwd;               /* NULL: "/" */
   bool frames;                   /* give it a frames socket */

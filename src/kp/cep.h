@@ -45,4 +45,7 @@ void cep_read_error(const char *text, size_t size, int *status, char reason[256]
 /* The body of a command request (0011-command-request.schema.json). */
 #define CEP_OBSERVE "{\"observe\":true}"
 
+/* The same where the platform cannot push (1/KP over HTTP). */
+#define CEP_POLL "{}"
+
 #endif

@@ -45,3 +45,11 @@ bool name_is_level(const char *text, size_t size)
   }
   return true;
 }
+
+bool name_is_metadata_key(const char *text, size_t size)
+{
+  for (size_t i = 0; i < size; i++)
+    if (!is_type_character(text[i]) || text[i] == '-')
+      return false;
+  return size > 0;
+}

@@ -5,6 +5,7 @@
 #include "worker/capability.h"
 #include "worker/decode.h"
 #include "worker/encode.h"
+#include "worker/metadata.h"
 #include "worker/misuse.h"
 #include "worker/programs.h"
 #include "worker/state.h"
@@ -99,7 +100,8 @@ static int kaa_index(lua_State *L)
   struct worker *worker = worker_of(L);
   const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
   if (!strcmp(key, "endpoint")) {
-    lua_pushstring(L, worker->is_running ? worker->command.endpoint : NULL);
+    const char *endpoint = worker->is_running ? worker->command.endpoint : "";
+    lua_pushstring(L, *endpoint ? endpoint : NULL);
     return 1;
   }
   if (!strcmp(key, "settings")) {
@@ -130,6 +132,7 @@ static void put_lua_function(lua_State *L, const char *module, const char *name)
 void binding_push(lua_State *L)
 {
   static const luaL_Reg functions[] = {{"exec", programs_exec},
+                                       {"metadata", metadata_send},
                                        {"now", kaa_now},
                                        {"sleep", kaa_sleep},
                                        {"telemetry", telemetry_send},

@@ -12,6 +12,14 @@ void capability_require_command(lua_State *L, const char *what)
     luaL_error(L, "%s acts: call it in run, not while the file loads", what);
 }
 
+void capability_require_endpoint(lua_State *L, const char *what)
+{
+  capability_require_command(L, what);
+  if (!*worker_of(L)->command.endpoint)
+    luaL_error(L, "%s is for one endpoint, and this tick is for all; write: per = \"endpoint\"",
+               what);
+}
+
 static void push_raw_field(lua_State *L, const char *name)
 {
   if (lua_istable(L, -1)) {

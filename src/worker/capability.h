@@ -9,6 +9,9 @@
 /* Raises where the file's top level is still running: `what` ("kaa.exec") acts. */
 void capability_require_command(lua_State *L, const char *what);
 
+/* The same, and raises in a tick of the agent as a whole. */
+void capability_require_endpoint(lua_State *L, const char *what);
+
 /* Raises where the contract does not grant `name` ("exec", "write", "native"),
  * or the file is still loading. Pushes what is granted: true, or a list. */
 void capability_demand(lua_State *L, const char *name, const char *what);

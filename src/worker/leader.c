@@ -80,17 +80,18 @@ static void become_worker(void (*work)(void))
   _exit(EXIT_NO_PROCESS);
 }
 
-/* `exec_fd` moves to 3 and is closed by a successful exec. */
-static void become_program(char **argv, int exec_fd)
+/* The program keeps the descriptors below `kept`. `exec_fd` moves there and is
+ * closed by a successful exec. */
+static void become_program(char **argv, int exec_fd, int kept)
 {
   reset_signals();
-  if (exec_fd != 3 && dup3(exec_fd, 3, O_CLOEXEC) < 0)
+  if (exec_fd != kept && dup3(exec_fd, kept, O_CLOEXEC) < 0)
     _exit(EXIT_NOT_STARTED);
-  close_range(4, ~0U, 0);
+  close_range((unsigned)kept + 1, ~0U, 0);
   allow_signals();
   execv(argv[0], argv);
   int why = errno;
-  if (write(3, &why, sizeof why) < 0) { /* the leader is gone, and so is this process */
+  if (write(kept, &why, sizeof why) < 0) { /* the leader is gone, and so is this process */
   }
   _exit(EXIT_NOT_STARTED);
 }
@@ -210,7 +211,7 @@ int leader_run_worker(void (*work)(void))
   return 0;
 }
 
-int leader_run_program(char **argv)
+static int lead_program(char **argv, int kept)
 {
   struct leader leader = {.ask_signal = SIGTERM, .ask_group = true};
   int rc = start(&leader);
@@ -225,7 +226,7 @@ int leader_run_program(char **argv)
     return refused("kaalua-worker: fork");
   if (!leader.worker) {
     follow_leader(self);
-    become_program(argv, failure[1]);
+    become_program(argv, failure[1], kept);
   }
   close(failure[1]);
   leader.exec_fd = moved_up(failure[0]);
@@ -234,6 +235,16 @@ int leader_run_program(char **argv)
   close_range(0, WORKER_LIFELINE_FD - 1, 0);
   lead(&leader);
   return 0;
+}
+
+int leader_run_program(char **argv)
+{
+  return lead_program(argv, STDERR_FILENO + 1);
+}
+
+int leader_serve_program(char **argv)
+{
+  return lead_program(argv, WORKER_FRAMES_FD + 1);
 }
 
 int leader_detach_program(char **argv)
@@ -249,7 +260,7 @@ int leader_detach_program(char **argv)
     return refused("kaalua-worker: fork");
   if (!program) {
     setsid();
-    become_program(argv, failure[1]);
+    become_program(argv, failure[1], STDERR_FILENO + 1);
   }
   close(failure[1]);
   int wait_status = 0;

@@ -17,6 +17,10 @@ int leader_run_worker(void (*work)(void));
  * signal mask and default dispositions, and a session of its own. */
 int leader_run_program(char **argv);
 
+/* The working process becomes one of our own programs, with the frames at
+ * WORKER_FRAMES_FD besides; the rest as above. */
+int leader_serve_program(char **argv);
+
 /* The same program, left alone: it lives on when the leader goes, which is as
  * soon as it has started, or could not be. */
 int leader_detach_program(char **argv);

@@ -40,12 +40,12 @@ static void read_outcome(struct frame *frame, struct outcome *outcome)
     *outcome = (struct outcome){.failure = "the host's answer is broken", .failure_bytes = 27};
 }
 
-/* Looks through what was read; commands that came meanwhile are kept. */
+/* Looks through what was read; commands and ticks that came meanwhile are kept. */
 static bool find_answer(struct worker *worker, struct outcome *outcome)
 {
   struct frame frame;
   while (channel_next_new(&worker->channel, &frame)) {
-    if (frame.kind == WORKER_COMMAND)
+    if (frame.kind == WORKER_COMMAND || frame.kind == WORKER_TICK)
       channel_set_aside(&worker->channel, &frame);
     else if (frame.kind == WORKER_EXECUTED && frame_get_u32(&frame) == worker->exec_calls) {
       read_outcome(&frame, outcome);

@@ -1,4 +1,4 @@
-/* Runs one command: from its JSON to its result. */
+/* Runs one command, from its JSON to its result, or one tick. */
 #ifndef KAALUA_WORKER_RUN_H
 #define KAALUA_WORKER_RUN_H
 
@@ -9,5 +9,8 @@ struct worker;
 /* Runs the command of a WORKER_COMMAND frame: says MARK, calls the handler, puts
  * FINISHED into worker->channel.out, where it leaves together with what follows. */
 void run_command(struct worker *worker, struct frame *frame);
+
+/* The same for a WORKER_TICK frame. */
+void run_tick(struct worker *worker, struct frame *frame);
 
 #endif

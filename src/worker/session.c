@@ -33,6 +33,8 @@ static void serve(struct worker *worker)
       channel_read(&worker->channel);
     } else if (frame.kind == WORKER_COMMAND && !worker->is_spent) {
       run_command(worker, &frame);
+    } else if (frame.kind == WORKER_TICK && !worker->is_spent) {
+      run_tick(worker, &frame);
     }
   }
 }

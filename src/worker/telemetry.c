@@ -57,7 +57,7 @@ static void encode_samples(lua_State *L, struct buffer *text)
 
 int telemetry_send(lua_State *L)
 {
-  capability_require_command(L, "kaa.telemetry");
+  capability_require_endpoint(L, "kaa.telemetry");
   struct worker *worker = worker_of(L);
   struct buffer *text = &worker->scratch;
   if (!lua_istable(L, 1))

@@ -14,7 +14,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The command at work; owned, valid while `is_running`. */
+/* The command at work; owned, valid while `is_running`. Of a tick only the job and
+ * the endpoint ("": for the agent) are set. */
 struct command {
   int64_t job;
   int64_t id;
@@ -33,7 +34,7 @@ struct worker {
   struct output output;
   lua_State *lua;
   bool is_loading; /* the file's top level runs: nothing may act */
-  bool is_running; /* a command runs */
+  bool is_running; /* a command or a tick runs */
   bool is_spent;   /* the state is not to be used again */
   struct command command;
   double timeout_s;      /* of the contract */

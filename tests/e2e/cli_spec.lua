@@ -12,6 +12,8 @@ local HANDLERS = {
   park = "return function() return 409, 'Slot taken', { slot = 3 } end",
   raises = "return function()\n error 'boom'\nend",
   tells = "return function() kaa.telemetry { fuelLevel = 0 } print 'hi' return 200, 'OK' end",
+  light = "return function() kaa.metadata { light = 'on', n = 1 } kaa.metadata { n = 2 } end",
+  ticks = "return { every_s = 1, tick = function() print 'must not tick' end }",
   loops = "return { timeout_s = 1, run = function()\n while true do end\nend }",
   broken = "return {\n  timeout = 2,\n  run = function() end,\n}\n",
   set = "return { settings = { pin = { type = 'integer', default = 4 } },"
@@ -49,6 +51,7 @@ describe("kaalua call", function()
     { "a loop", { "loops" }, 1, "504 Timed out after 1 s at loops.lua:2\n" },
     { "a type without a handler", { "nosuch" }, 1, "501 No handler for nosuch\n" },
     { "what is no type", { "../echo" }, 1, "501 No handler for ../echo\n" },
+    { "what only ticks", { "ticks" }, 1, "501 No handler for ticks: ticks.lua only ticks\n" },
     { "a default setting", { "set" }, 0, "200 OK\n4\n" },
   }
   for _, case in ipairs(calls) do
@@ -73,6 +76,17 @@ describe("kaalua call", function()
     assert.is_truthy(err:find("hi", 1, true), "print goes to the log")
     local _, one_line = out:gsub("\n", "")
     assert.are.equal(1, one_line)
+  end)
+
+  it("shows the metadata, in the log or merged in the document", function()
+    local path = folder_with(HANDLERS)
+    local _, out, err = kaalua { "call", "light", "--handlers", path }
+    assert.are.equal("200 OK\n", out)
+    assert.is_truthy(err:find([[light   metadata keys="{\"n\":2}"]], 1, true), err)
+    _, out = kaalua { "call", "light", "--json", "--handlers", path }
+    assert.are.same({ light = "on", n = 2 }, cjson.decode(out).metadata)
+    _, out = kaalua { "call", "none", "--json", "--handlers", path }
+    assert.is_truthy(out:find('"metadata":{}', 1, true), out)
   end)
 
   it("shows the faults of a broken file", function()
@@ -230,7 +244,7 @@ describe("examples/demo", function()
   it("runs to its end and prints real answers", function()
     local build = world.folder_for "build"
     local binaries = assert(uv.fs_realpath(Agent.build))
-    for _, name in ipairs { "/kaalua", "/kaalua-worker" } do
+    for _, name in ipairs { "/kaalua", "/kaalua-worker", "/kaa-local" } do
       assert(uv.fs_symlink(binaries .. name, build .. name))
     end
     local status, out, err = world.process.run(Agent.root .. "/examples/demo", { "--once" },

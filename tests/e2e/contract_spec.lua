@@ -139,7 +139,12 @@ local function answers_of(cases, platform, deadline_s)
   return results
 end
 
-describe("a handler", function()
+local function tests_over(wire)
+  local function connected(options)
+    options.wire = wire
+    return world.connected(options)
+  end
+
   after_each(world.clear)
 
   it("is answered for by what it returns or raises", function()
@@ -147,7 +152,7 @@ describe("a handler", function()
     for name, case in pairs(RETURNS) do
       handlers[name] = "return function(c) " .. case[1] .. " end"
     end
-    local _, platform = world.connected { handlers = handlers }
+    local _, platform = connected { handlers = handlers }
     local results = answers_of(RETURNS, platform, 30)
     local misfits = {}
     for name, case in pairs(RETURNS) do
@@ -162,7 +167,7 @@ describe("a handler", function()
     for name, case in pairs(TABLE_CASES) do
       handlers[name] = case[1]
     end
-    local _, platform = world.connected {
+    local _, platform = connected {
       handlers = handlers,
       config = "return { settings = { settings = { pin = 17 } } }",
     }
@@ -179,7 +184,7 @@ describe("a handler", function()
     for name, case in pairs(BROKEN) do
       handlers[name] = case[1]
     end
-    local agent, platform = world.connected { handlers = handlers }
+    local agent, platform = connected { handlers = handlers }
     local results = answers_of(BROKEN, platform, 20)
     for name, case in pairs(BROKEN) do
       local where = ("%s: %s"):format(name, results[name].reasonPhrase)
@@ -190,7 +195,7 @@ describe("a handler", function()
   end)
 
   it("is told id, type, endpoint, payload and when", function()
-    local _, platform = world.connected {
+    local _, platform = connected {
       handlers = {
         told = "return function(c) return 200, 'OK', { c.id, c.type, c.endpoint, c.payload,"
           .. " c.received_at, kaa.now() } end",
@@ -202,7 +207,7 @@ describe("a handler", function()
   end)
 
   it("keeps its file's variables, prints to the log, and shows its traceback there", function()
-    local agent, platform = world.connected {
+    local agent, platform = connected {
       handlers = {
         memory = "local n = 0 return function() n = n + 1 print('turn', n)"
           .. " kaa.log.warn 'careful' if n == 3 then error 'third' end return 200, 'OK', n end",
@@ -216,4 +221,10 @@ describe("a handler", function()
     agent:await_log "memory.*third.*traceback"
     assert.are.equal(4, platform:call("memory", 4).payload)
   end)
-end)
+end
+
+for _, wire in ipairs(world.WIRES) do
+  describe("a handler over " .. wire, function()
+    tests_over(wire)
+  end)
+end

@@ -45,11 +45,16 @@ local BAD_ELEMENTS = {
   { '{"id":110,"payload":"\\ud800"}', 400 },
 }
 
-describe("a malformed message", function()
+local function tests_over(wire)
+  local function connected(options)
+    options.wire = wire
+    return world.connected(options)
+  end
+
   after_each(world.clear)
 
   it("that is not one array runs nothing, and the next is taken", function()
-    local _, platform = world.connected { handlers = { count = COUNT } }
+    local _, platform = connected { handlers = { count = COUNT } }
     local id = 1000
     for text, what in pairs(NO_ARRAYS) do
       id = id + 1
@@ -60,13 +65,13 @@ describe("a malformed message", function()
   end)
 
   it("says so in the log", function()
-    local agent, platform = world.connected { handlers = { count = COUNT } }
+    local agent, platform = connected { handlers = { count = COUNT } }
     platform:push("count", '[{"id":1}')
     agent:await_log "^%S+ warn .*count"
   end)
 
   it("with a bad element has its good ones run and the bad answered", function()
-    local _, platform = world.connected { handlers = { echo = ECHO } }
+    local _, platform = connected { handlers = { echo = ECHO } }
     local elements, good = {}, 0
     for index, case in ipairs(BAD_ELEMENTS) do
       elements[#elements + 1] = case[1]
@@ -89,6 +94,16 @@ describe("a malformed message", function()
     end
     assert.are.equal(good + answered, #platform.results)
   end)
+end
+
+for _, wire in ipairs(world.WIRES) do
+  describe("a malformed message over " .. wire, function()
+    tests_over(wire)
+  end)
+end
+
+describe("a malformed message", function()
+  after_each(world.clear)
 
   it("on a topic that names no type runs nothing", function()
     local _, platform = world.connected { handlers = { count = COUNT } }

@@ -100,6 +100,18 @@ describe("the host", function()
     assert.are.equal(2, platform:call("echo", 2, "2", 10).payload)
   end)
 
+  it("gives up a worker that does not begin a tick, too", function()
+    local agent, platform = world.connected {
+      handlers = {
+        both = "return { every_s = 1, tick = function() end, run = function() return 200 end }",
+      },
+    }
+    platform:call("both", 1)
+    os.execute("kill -STOP " .. agent:await_worker())
+    agent:await_log("both%s+Handler crashed: its worker stands still", nil, 12)
+    assert.are.equal(200, platform:call("both", 2).statusCode)
+  end)
+
   it("answers what waits when the file that was being loaded is refused", function()
     local agent, platform = world.connected { handlers = { echo = ECHO } }
     agent:save("slow", "local t = os.clock() + 1.5 while os.clock() < t do end " .. ECHO)

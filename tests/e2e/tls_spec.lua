@@ -5,36 +5,7 @@ local world = require "support.world"
 
 local ECHO = "return function(c) return 200, 'OK', c.payload end"
 
-local function openssl(path, ...)
-  local status, _, err = world.process.run("/usr/bin/openssl", { ... }, { cwd = path }, 30)
-  assert(status == 0, err)
-end
-
-local function make_authority(path, name)
-  openssl(path, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
-    "-nodes", "-keyout", name .. ".key", "-out", name .. ".crt", "-subj", "/CN=" .. name,
-    "-days", "2")
-end
-
-local function make_certificate(path, authority, name, alternative)
-  openssl(path, "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-    "-keyout", name .. ".key", "-out", name .. ".csr", "-subj", "/CN=" .. name)
-  world.folder.write(path .. "/extensions", "subjectAltName=" .. alternative .. "\n")
-  openssl(path, "x509", "-req", "-in", name .. ".csr", "-CA", authority .. ".crt", "-CAkey",
-    authority .. ".key", "-CAcreateserial", "-out", name .. ".crt", "-days", "2",
-    "-extfile", "extensions")
-end
-
--- A folder with ca, server (localhost), other (another name), client and foreign (an authority).
-local function certificates()
-  local path = world.folder_for "tls"
-  make_authority(path, "ca")
-  make_authority(path, "foreign")
-  make_certificate(path, "ca", "server", "DNS:localhost,IP:127.0.0.1")
-  make_certificate(path, "ca", "other", "DNS:other.example")
-  make_certificate(path, "ca", "client", "DNS:device-1")
-  return path
-end
+local certificates = world.certificates
 
 local function tls_of(path, name, require_certificate)
   return {

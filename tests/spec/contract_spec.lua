@@ -41,7 +41,7 @@ return {
     assert.same({ slot = { type = "integer" } }, checked.params)
     assert.equal("park.lua:5", checked.place)
     assert.same({ summary = "Park", timeout_s = 0.1, memory_mib = 64,
-      needs = { write = true, exec = { "/bin/x" } } }, contract.describe(checked))
+      needs = { write = true, exec = { "/bin/x" } }, run = true }, contract.describe(checked))
   end)
 
   it("says what a file should return", function()
@@ -63,8 +63,8 @@ return {
     local cases = {
       { 'sumary = "x"', 'sumary: unknown key, did you mean "summary"?' },
       { "timeout = 3", 'timeout: unknown key, did you mean "timeout_s"?' },
-      { "colour = 3", "colour: unknown key, known: summary, needs, settings, params, timeout_s, memory_mib, run" },
-      { "every_s = 3", "every_s: unknown key, not in this version of kaalua" },
+      { "colour = 3", "colour: unknown key, known: summary, needs, settings, params, timeout_s, memory_mib, poll_s, "
+        .. "every_s, per, tick, run" },
       { "resume = print", "resume: unknown key, not in this version of kaalua" },
       { 'on_interrupt = "retry"', "on_interrupt: unknown key, not in this version of kaalua" },
       { "print", "[1]: a function without a key; write: " .. write_run },
@@ -92,6 +92,47 @@ return {
       assert.same({ (case[3] and 2 or 3) .. ": " .. case[2] }, faults)
     end
     assert.same({ "1: run: missing; write: " .. write_run }, (select(2, check "return {}")))
+  end)
+
+  it("takes a tick, with and without run", function()
+    local checked, faults = check "return {\n every_s = 3,\n tick = function() end }"
+    assert.same({}, faults)
+    assert.same({ 3, "endpoint", "park.lua:3" }, { checked.every_s, checked.per, checked.place })
+    assert.is_function(checked.tick)
+    assert.same({ timeout_s = 30, memory_mib = 32, needs = {}, run = false, every_s = 3,
+      per = "endpoint" }, contract.describe(checked))
+    checked, faults = check [[return { every_s = 0.1, per = "agent", poll_s = 1,
+      tick = function() end,
+      run = function() end }]]
+    assert.same({}, faults)
+    assert.equal("park.lua:3", checked.place)
+    assert.same({ timeout_s = 30, memory_mib = 32, needs = {}, run = true, every_s = 0.1,
+      per = "agent", poll_s = 1 }, contract.describe(checked))
+  end)
+
+  it("says what a tick lacks", function()
+    local tick = "tick = function() end"
+    local write_run = '; write: run = function(command) return 200, "OK" end'
+    local write_tick = "; write: tick = function(endpoint) kaa.telemetry { temperature = 21.5 } end"
+    local cases = {
+      { { tick }, "2: tick: without its interval; write: every_s = 60" },
+      { { "every_s = 3" }, "2: every_s: without a tick" .. write_tick },
+      { { "run = print", "every_s = 3" }, "3: every_s: without a tick" .. write_tick },
+      { { "run = print", 'per = "agent"' }, "3: per: without a tick" .. write_tick },
+      { { "every_s = 3", "tick = 3" }, "3: tick: expected a function, got 3" .. write_tick },
+      { { tick, "every_s = 0" }, "3: every_s: expected number from 0.1 to 86400, got 0" },
+      { { tick, "every_s = 86401" }, "3: every_s: expected number from 0.1 to 86400, got 86401" },
+      { { tick, 'every_s = "3"' }, '3: every_s: expected number from 0.1 to 86400, got "3"' },
+      { { tick, "every_s = 3", 'per = "device"' },
+        '4: per: expected one of "endpoint", "agent", got "device"' },
+      { { tick, "every_s = 3", "poll_s = 5" }, "4: poll_s: without a run" .. write_run },
+      { { tick, "every_s = 3", "params = {}" }, "4: params: without a run" .. write_run },
+      { { "run = print", "poll_s = 0.5" }, "3: poll_s: expected number from 1 to 86400, got 0.5" },
+    }
+    for _, case in ipairs(cases) do
+      local _, faults = check("return {\n" .. table.concat(case[1], ",\n") .. " }")
+      assert.same({ case[2] }, faults)
+    end
   end)
 
   it("reports all faults together, by line", function()

@@ -11,6 +11,7 @@ local LAYERS = {
   host = { "base", "kp", "core", "io" },
   cli = { "base", "kp", "core", "io", "host" },
   worker = { "base" },
+  http = { "base", "kp" },
 }
 
 -- The one place of each library's headers: patterns of header and of path.
@@ -19,6 +20,7 @@ local LIBRARIES = {
   { header = "^uv%.h$", places = { "^io/uv_loop%.h$" } },
   { header = "^mosquitto%.h$", places = { "^io/mqtt[%w_]*%.[ch]$" } },
   { header = "^openssl/", places = { "^io/tls[%w_]*%.[ch]$" } },
+  { header = "^curl/", places = { "^http/" } },
   { header = "^lua%.h$", places = { "^worker/" } },
   { header = "^lauxlib%.h$", places = { "^worker/" } },
   { header = "^lualib%.h$", places = { "^worker/" } },
@@ -232,8 +234,10 @@ local BROKEN = {
     "<mosquitto.h> is out of its place" },
   { "OpenSSL beside its file", "io/mqtt.c", "#include <openssl/ssl.h>",
     "<openssl/ssl.h> is out of its place" },
-  { "a library that has no place", "io/x.c", "#include <curl/curl.h>",
-    "<curl/curl.h> is of no library that has a place" },
+  { "libcurl in the host", "host/x.c", "#include <curl/curl.h>",
+    "<curl/curl.h> is out of its place" },
+  { "a library that has no place", "io/x.c", "#include <zlib.h>",
+    "<zlib.h> is of no library that has a place" },
   { "an include by macro", "io/x.c", "#include HEADER", "an include that this check cannot read" },
   { "a shell", "host/x.c", "int a = system (line);", "system() has no place here" },
   { "a pipe to a shell", "cli/x.c", "/* */ f = popen(line);", "popen() has no place here" },

@@ -38,6 +38,8 @@ local ANSWERS = {
     { nil, 400, 'name: missing, expected string that matches "^[%w_-]+$"' },
   },
   measure = { { nil, 200, "OK" } },
+  install = { { "north", 200, "OK" } },
+  climate = { { nil, 501, "No handler for climate: climate.lua only ticks" } },
   blink = { { nil, 200, "OK", true } },
   disk = { { nil, 200, "OK", { free_kb = 40 } } },
   parse = {
@@ -86,13 +88,28 @@ describe("lua/README.md", function()
       end
       handlers = handlers + (type and 1 or 0)
     end
-    assert.is_true(handlers >= 7)
+    assert.is_true(handlers >= 9)
   end)
 
   it("sends the samples that it shows", function()
     local device = testing.device(directory .. "/handlers/measure.lua")
     device:command()
     assert.same({ { temperature = 21.5, door = "open" }, { fuelLevel = 1 }, { fuelLevel = 2 } }, device.samples)
+  end)
+
+  it("sets the metadata that it shows", function()
+    local device = testing.device(directory .. "/handlers/install.lua", { now = 1000.9 })
+    device:command "north"
+    assert.same({ site = "north", installed_at = 1000 }, device.metadata)
+  end)
+
+  it("ticks as it shows", function()
+    local zone = directory .. "/sys/class/thermal/thermal_zone0"
+    assert(os.execute(("mkdir -p '%s' && echo 21500 >'%s/temp'"):format(zone, zone)))
+    local device = testing.device(directory .. "/handlers/climate.lua", { root = directory })
+    assert.equal(60, device.contract.every_s)
+    assert.same({ true }, { device:tick() })
+    assert.same({ { temperature = 21.5 } }, device.samples)
   end)
 
   it("blinks as long as it says", function()
@@ -107,6 +124,6 @@ describe("lua/README.md", function()
     local output, passed = read_all(("cd '%s' && lua5.4 /usr/bin/busted --lpath='%s/lua/?.lua' handlers/spec")
       :format(directory, root))
     assert.is_true(passed, output)
-    assert.matches("2 successes / 0 failures / 0 errors", output, 1, true)
+    assert.matches("3 successes / 0 failures / 0 errors", output, 1, true)
   end)
 end)

@@ -28,7 +28,7 @@ describe("kaa.testing", function()
   setup(function()
     directory = os.tmpname()
     os.remove(directory)
-    assert(os.execute(("mkdir -p '%s/lib'"):format(directory)))
+    assert(os.execute(("mkdir -p '%s/lib' '%s/root/etc'"):format(directory, directory)))
   end)
 
   teardown(function()
@@ -138,6 +138,75 @@ describe("kaa.testing", function()
       assert.equal(500, status)
       assert.matches("park.lua:2: kaa.telemetry" .. case[2], reason, 1, true)
     end
+  end)
+
+  it("calls the tick, and tells how it failed", function()
+    local device = device_of [[return { every_s = 3, tick = function(endpoint)
+      kaa.telemetry { same = endpoint == kaa.endpoint, of = endpoint }
+      if endpoint == "bad" then error "boom" end
+      if endpoint == "failed" then return nil, "no sensor" end
+      if endpoint == "refused" then kaa.fail(503, "no\nlink") end
+      return "whatever"
+    end }]]
+    assert.same({ true }, { device:tick() })
+    assert.same({ false, "park.lua:3: boom" }, { device:tick "bad" })
+    assert.same({ false, "no sensor" }, { device:tick "failed" })
+    assert.same({ false, "no link" }, { device:tick "refused" })
+    assert.same({ same = true, of = "test-endpoint" }, device.samples[1])
+    assert.same({ same = true, of = "bad" }, device.samples[2])
+    assert.same({ 501, "No handler for park: park.lua only ticks" }, { device:command() })
+    assert.error_matches(function()
+      device_of("return function() end"):tick()
+    end, "park.lua has no tick")
+  end)
+
+  it("calls the tick of the agent for no endpoint", function()
+    local device = device_of [[return { every_s = 3, per = "agent", tick = function(endpoint)
+      kaa.log.info(endpoint, kaa.endpoint)
+      kaa.telemetry { x = 1 } end, run = function() kaa.telemetry { x = 2 } end }]]
+    assert.same({ false, 'park.lua:3: kaa.telemetry is for one endpoint, and this tick is for all; '
+      .. 'write: per = "endpoint"' }, { device:tick() })
+    assert.same({ { level = "info", message = "nil\tnil" } }, device.logged)
+    assert.equal(200, (device:command()))
+    assert.same({ { x = 2 } }, device.samples)
+  end)
+
+  it("keeps metadata, as the platform merges it", function()
+    local device = device_of [[return function(c) kaa.metadata(c.payload) end]]
+    device:command { light = "on", level = 3.0, list = { 1, null } }
+    device:command { light = "off" }
+    assert.same({ light = "off", level = 3.0, list = { 1, null } }, device.metadata)
+  end)
+
+  it("teaches the right call of kaa.metadata", function()
+    local cases = {
+      { "kaa.metadata(3)", " takes a table of names and values, got a number; write: " },
+      { "kaa.metadata { 1 }", " takes a table of names and values, got a list; write: " },
+      { "kaa.metadata {}", ": the table is empty; write: " },
+      { 'kaa.metadata { ["a-b"] = 1 }', ': "a-b" is no key: letters, digits and _ only; write: ' },
+      { "kaa.metadata { f = print }", ": metadata.f: a function has no JSON form" },
+    }
+    for _, case in ipairs(cases) do
+      local status, reason = answer_of(case[1])
+      assert.equal(500, status)
+      assert.matches("park.lua:2: kaa.metadata" .. case[2], reason, 1, true)
+    end
+  end)
+
+  it("has a root in place of /, where the spec gives one", function()
+    write("root/etc/name", "pump")
+    local source = [[return { needs = { write = { "/etc" } }, run = function(c)
+      local name = io.open "/etc/name":read "a"
+      local file, message = io.open(c.payload, "w")
+      if not file then return 404, message, name end
+      file:close()
+      assert(os.rename(c.payload, "/etc/renamed"))
+      return 200, "OK", name end }]]
+    local device = device_of(source, { root = directory .. "/root" })
+    assert.same({ 200, "OK", "pump" }, { device:command "/etc/new" })
+    assert.is_truthy(io.open(directory .. "/root/etc/renamed"))
+    assert.same({ 404, "/etc/no/x: No such file or directory", "pump" }, { device:command "/etc/no/x" })
+    assert.same({ 404, "/new: outside the directories of needs.write", "pump" }, { device:command "/new" })
   end)
 
   it("gives installed modules in run only, where they are granted", function()

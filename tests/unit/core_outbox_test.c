@@ -1,6 +1,7 @@
-/* Telemetry on its way. */
+/* Telemetry and metadata on their way. */
 #include "core_fixture.h"
 
+#include <jansson.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -133,6 +134,24 @@ static void the_oldest_go_where_there_is_no_room(void **unused)
   fixture_connect(&f);
   assert_int_equal(fixture_count(&f, CORE_TELEMETRY), 2);
   assert_string_equal(fixture_sent(&f, CORE_TELEMETRY, 0)->body, "[100000003]");
+  fixture_close(&f);
+}
+
+static void drops_are_told_once_a_minute_and_summed(void **unused)
+{
+  (void)unused;
+  struct fixture f;
+  fixture_open(&f, &(struct core_options){.max_telemetry_bytes = 128 + 8});
+  fixture_disconnect(&f);
+  for (int i = 0; i < 30; i++) {
+    add(&f, "[1]");
+    fixture_turn(&f);
+    fixture_pass(&f, 1000);
+  }
+  assert_int_equal(fixture_notes(&f, CORE_NOTE_TELEMETRY_DROPPED), 1);
+  fixture_pass(&f, 60000); /* nothing else wakes it */
+  assert_int_equal(fixture_notes(&f, CORE_NOTE_TELEMETRY_DROPPED), 2);
+  assert_int_equal(fixture_counts(&f).telemetry_dropped, 29);
   fixture_close(&f);
 }
 
@@ -296,6 +315,152 @@ static void samples_of_an_unknown_endpoint_are_none(void **unused)
   fixture_close(&f);
 }
 
+static void set(struct fixture *f, const char *endpoint, const char *keys)
+{
+  core_metadata(f->core, endpoint, keys, strlen(keys));
+}
+
+static void metadata_goes_out_and_is_confirmed(void **unused)
+{
+  (void)unused;
+  struct fixture f;
+  fixture_open(&f, &(struct core_options){0});
+  set(&f, "E1", "{\"light\":\"on\"}");
+  set(&f, "E2", "{\"light\":\"off\"}");
+  set(&f, "E9", "{\"light\":\"off\"}"); /* of no endpoint */
+  fixture_turn(&f);
+  assert_int_equal(fixture_count(&f, CORE_METADATA), 2);
+  const struct sent *sent = fixture_sent(&f, CORE_METADATA, 0);
+  assert_string_equal(sent->body, "{\"light\":\"on\"}");
+  assert_string_equal(sent->endpoint, "E1");
+  assert_string_equal(sent->type, "");
+  assert_true(sent->request_id > 0);
+  assert_int_equal(fixture_counts(&f).metadata_waiting, 2);
+  core_answered(f.core, CORE_TELEMETRY, "E1", NULL, sent->request_id, 0, "", f.now_ms);
+  assert_int_equal(fixture_counts(&f).metadata_waiting, 2);
+  fixture_answer(&f, sent, 0);
+  assert_false(core_is_settled(f.core));
+  core_published(f.core, fixture_sent(&f, CORE_METADATA, 1)->request_id, f.now_ms);
+  assert_true(core_is_settled(f.core));
+  fixture_close(&f);
+}
+
+static void metadata_that_waits_is_merged(void **unused)
+{
+  (void)unused;
+  struct fixture f;
+  fixture_open(&f, &(struct core_options){0});
+  fixture_disconnect(&f);
+  set(&f, "E1", "{\"a\":1,\"b\":[]}");
+  set(&f, "E2", "{\"a\":7}");
+  set(&f, "E1", "{\"c\":1.0,\"a\":null}");
+  assert_int_equal(fixture_counts(&f).metadata_waiting, 2);
+  fixture_connect(&f);
+  assert_int_equal(fixture_count(&f, CORE_METADATA), 2);
+  json_t *body = json_loads(fixture_sent(&f, CORE_METADATA, 0)->body, 0, NULL);
+  json_t *expected = json_pack("{s:n,s:[],s:f}", "a", "b", "c", 1.0);
+  assert_true(json_equal(body, expected));
+  json_decref(body);
+  json_decref(expected);
+  assert_string_equal(fixture_sent(&f, CORE_METADATA, 1)->body, "{\"a\":7}");
+  fixture_close(&f);
+}
+
+/* What is under way keeps its body; what comes after a lost connection goes behind
+ * it, so that the later value stands in the end. */
+static void metadata_under_way_is_not_changed(void **unused)
+{
+  (void)unused;
+  struct fixture f;
+  fixture_open(&f, &(struct core_options){0});
+  set(&f, "E1", "{\"a\":1}");
+  fixture_turn(&f);
+  set(&f, "E1", "{\"a\":2}");
+  fixture_disconnect(&f);
+  set(&f, "E1", "{\"a\":3}");
+  fixture_forget(&f);
+  fixture_connect(&f);
+  assert_int_equal(fixture_count(&f, CORE_METADATA), 2);
+  assert_string_equal(fixture_sent(&f, CORE_METADATA, 0)->body, "{\"a\":1}");
+  assert_string_equal(fixture_sent(&f, CORE_METADATA, 1)->body, "{\"a\":3}");
+  fixture_answer(&f, fixture_sent(&f, CORE_METADATA, 1), 0);
+  set(&f, "E1", "{\"a\":4}"); /* after the last one of this endpoint was confirmed */
+  fixture_turn(&f);
+  assert_string_equal(fixture_last(&f, CORE_METADATA)->body, "{\"a\":4}");
+  fixture_close(&f);
+}
+
+static void refused_metadata_is_dropped_and_told(void **unused)
+{
+  (void)unused;
+  struct fixture f;
+  fixture_open(&f, &(struct core_options){0});
+  set(&f, "E1", "{\"a\":1}");
+  fixture_turn(&f);
+  fixture_answer(&f, fixture_last(&f, CORE_METADATA), 403);
+  assert_true(core_is_settled(f.core));
+  assert_int_equal(fixture_notes(&f, CORE_NOTE_METADATA_DROPPED), 1);
+  assert_int_equal(fixture_notes(&f, CORE_NOTE_TELEMETRY_DROPPED), 0);
+  assert_int_equal(fixture_counts(&f).metadata_dropped, 1);
+  fixture_close(&f);
+}
+
+static void samples_do_not_push_metadata_out(void **unused)
+{
+  (void)unused;
+  struct fixture f;
+  fixture_open(&f, &(struct core_options){.max_telemetry_bytes = 20 + 128});
+  fixture_disconnect(&f);
+  set(&f, "E1", "{\"a\":1}");
+  for (int i = 0; i < 20; i++)
+    add(&f, "[\"ten bytes\"]");
+  set(&f, "E1", "{\"b\":2}");
+  set(&f, "E1", "{\"long_enough\":22}"); /* does not fit with the others: they go */
+  assert_int_equal(fixture_counts(&f).metadata_waiting, 1);
+  assert_int_equal(fixture_counts(&f).metadata_dropped, 1);
+  fixture_connect(&f);
+  assert_string_equal(fixture_last(&f, CORE_METADATA)->body, "{\"long_enough\":22}");
+  fixture_close(&f);
+}
+
+/* Sent again later it could overtake a newer value. */
+static void of_metadata_the_brokers_word_is_enough(void **unused)
+{
+  (void)unused;
+  struct fixture f;
+  fixture_open(&f, &(struct core_options){0});
+  set(&f, "E1", "{\"a\":1}");
+  fixture_turn(&f);
+  fixture_answer(&f, fixture_last(&f, CORE_METADATA), 0);
+  set(&f, "E1", "{\"a\":2}");
+  fixture_turn(&f);
+  core_published(f.core, fixture_last(&f, CORE_METADATA)->request_id, f.now_ms);
+  assert_true(core_is_settled(f.core));
+  fixture_close(&f);
+}
+
+/* What was sent may come to be another message while it waits: what is said of the
+ * first is not said of the second. */
+static void metadata_that_waits_to_be_sent_again_is_merged(void **unused)
+{
+  (void)unused;
+  struct fixture f;
+  fixture_open(&f, &(struct core_options){0});
+  set(&f, "E1", "{\"a\":1}");
+  fixture_turn(&f);
+  const struct sent first = *fixture_last(&f, CORE_METADATA);
+  fixture_disconnect(&f);
+  set(&f, "E1", "{\"a\":2}");
+  fixture_connect(&f);
+  assert_int_equal(fixture_count(&f, CORE_METADATA), 2);
+  assert_string_equal(fixture_last(&f, CORE_METADATA)->body, "{\"a\":2}");
+  core_answered(f.core, CORE_METADATA, "E1", NULL, first.request_id, 0, "", f.now_ms);
+  assert_int_equal(fixture_counts(&f).metadata_waiting, 1);
+  fixture_answer(&f, fixture_last(&f, CORE_METADATA), 0);
+  assert_true(core_is_settled(f.core));
+  fixture_close(&f);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -305,6 +470,7 @@ int main(void)
       cmocka_unit_test(at_most_32_messages_are_under_way),
       cmocka_unit_test(what_is_not_confirmed_is_sent_again_on_a_new_connection),
       cmocka_unit_test(the_oldest_go_where_there_is_no_room),
+      cmocka_unit_test(drops_are_told_once_a_minute_and_summed),
       cmocka_unit_test(samples_under_way_may_be_dropped),
       cmocka_unit_test(a_full_transport_keeps_the_order),
       cmocka_unit_test(a_platform_that_answers_is_waited_for),
@@ -313,6 +479,13 @@ int main(void)
       cmocka_unit_test(a_missing_puback_does_not_stall_the_window),
       cmocka_unit_test(small_messages_are_bounded_by_the_memory_they_take),
       cmocka_unit_test(samples_of_an_unknown_endpoint_are_none),
+      cmocka_unit_test(metadata_goes_out_and_is_confirmed),
+      cmocka_unit_test(metadata_that_waits_is_merged),
+      cmocka_unit_test(metadata_under_way_is_not_changed),
+      cmocka_unit_test(refused_metadata_is_dropped_and_told),
+      cmocka_unit_test(samples_do_not_push_metadata_out),
+      cmocka_unit_test(of_metadata_the_brokers_word_is_enough),
+      cmocka_unit_test(metadata_that_waits_to_be_sent_again_is_merged),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -84,6 +84,18 @@ static void a_level_has_at_most_128_bytes(void **state)
   assert_false(name_is_level(text, 129));
 }
 
+static void keys_of_metadata_have_letters_digits_and_underscores(void **state)
+{
+  (void)state;
+  static const char *const bad[] = {"", "a-b", "a b", "a.b", "\xc3\xa9", "a\n"};
+  assert_true(name_is_metadata_key("aZ_09", 5));
+  assert_true(name_is_metadata_key("7", 1));
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+    if (name_is_metadata_key(bad[i], strlen(bad[i])))
+      fail_msg("'%s' should be no key", bad[i]);
+  assert_false(name_is_metadata_key("a\0", 2));
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -93,6 +105,7 @@ int main(void)
       cmocka_unit_test(levels_of_a_path_are_levels),
       cmocka_unit_test(what_would_change_a_path_is_no_level),
       cmocka_unit_test(a_level_has_at_most_128_bytes),
+      cmocka_unit_test(keys_of_metadata_have_letters_digits_and_underscores),
   };
   return cmocka_run_group_tests_name("name", tests, NULL, NULL);
 }

@@ -138,6 +138,7 @@ void peer_stop(struct peer *peer)
   frame_reader_clear(&peer->reader);
   buffer_clear(&peer->log);
   buffer_clear(&peer->telemetry);
+  buffer_clear(&peer->metadata);
 }
 
 void peer_send(struct peer *peer, const struct buffer *out)
@@ -205,6 +206,14 @@ void peer_put_command(struct buffer *out, int64_t job, const char *element)
   frame_end(out, at);
 }
 
+void peer_put_tick(struct buffer *out, int64_t job, const char *endpoint)
+{
+  size_t at = frame_begin(out, WORKER_TICK);
+  frame_put_i64(out, job);
+  frame_put_text(out, endpoint);
+  frame_end(out, at);
+}
+
 void peer_send_command(struct peer *peer, int64_t job, const char *element)
 {
   struct buffer out = {0};
@@ -221,6 +230,14 @@ static void keep_text(struct buffer *kept, struct frame *frame)
   buffer_append_char(kept, '\n');
 }
 
+static void keep_sent(struct buffer *kept, struct frame *frame)
+{
+  char *endpoint = frame_get_text(frame);
+  buffer_format(kept, "%s ", endpoint);
+  free(endpoint);
+  keep_text(kept, frame);
+}
+
 static void keep(struct peer *peer, struct frame *frame)
 {
   switch (frame->kind) {
@@ -228,13 +245,8 @@ static void keep(struct peer *peer, struct frame *frame)
     buffer_format(&peer->log, "%d ", frame_get_u8(frame));
     keep_text(&peer->log, frame);
     break;
-  case WORKER_TELEMETRY: {
-    char *endpoint = frame_get_text(frame);
-    buffer_format(&peer->telemetry, "%s ", endpoint);
-    free(endpoint);
-    keep_text(&peer->telemetry, frame);
-    break;
-  }
+  case WORKER_TELEMETRY: keep_sent(&peer->telemetry, frame); break;
+  case WORKER_METADATA: keep_sent(&peer->metadata, frame); break;
   case WORKER_AT: {
     frame_get_i64(frame);
     char *place = frame_get_text(frame);

@@ -20,7 +20,8 @@ struct peer {
   int output;   /* of a program: its standard output; else -1 */
   struct frame_reader reader;
   struct buffer log;       /* messages, each with a newline */
-  struct buffer telemetry; /* arrays, each with a newline */
+  struct buffer telemetry; /* arrays, each behind its endpoint and with a newline */
+  struct buffer metadata;  /* objects, likewise */
   char place[128];         /* of the last AT */
   int marks;
 };
@@ -58,6 +59,8 @@ void peer_send_libraries(struct peer *peer, const char *source, const char *cons
 
 /* Appends a COMMAND to `out`; job and id are the same number. */
 void peer_put_command(struct buffer *out, int64_t job, const char *element);
+/* Appends a TICK. */
+void peer_put_tick(struct buffer *out, int64_t job, const char *endpoint);
 void peer_send(struct peer *peer, const struct buffer *out);
 void peer_send_command(struct peer *peer, int64_t job, const char *element);
 

@@ -26,8 +26,9 @@ static void a_contract_is_reported(void **state)
                     "= 2,\n"
                     "  memory_mib = 8, run = function() end }", "{}");
   json_t *loaded = peer_expect_loaded(&peer);
-  json_t *expected = json_pack("{s:[],s:{s:s,s:i,s:i,s:{s:[s]}}}", "faults", "contract", "summary",
-                               "Parks", "timeout_s", 2, "memory_mib", 8, "needs", "exec", "/bin/x");
+  json_t *expected = json_pack("{s:[],s:{s:s,s:i,s:i,s:{s:[s]},s:b}}", "faults", "contract",
+                               "summary", "Parks", "timeout_s", 2, "memory_mib", 8, "needs", "exec",
+                               "/bin/x", "run", 1);
   assert_true(json_equal(loaded, expected));
   json_decref(expected);
   json_decref(loaded);
@@ -83,8 +84,8 @@ static void all_faults_come_together(void **state)
 static void loading_does_not_act(void **state)
 {
   (void)state;
-  static const char *const calls[] = {"kaa.exec", "kaa.sleep", "kaa.telemetry", "os.exit",
-      "os.execute"};
+  static const char *const calls[] = {"kaa.exec", "kaa.sleep", "kaa.telemetry", "kaa.metadata",
+      "os.exit", "os.execute"};
   for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
     char source[200], message[200];
     snprintf(source, sizeof source, "\n%s({ '/bin/true' })\nreturn function() end", calls[i]);

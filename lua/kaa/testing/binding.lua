@@ -30,7 +30,7 @@ local function guarded(map, name, names)
       elseif key == "settings" then
         error("kaa.settings has its defaults once the file is loaded: read it in run", 2)
       elseif key == "endpoint" then
-        return nil -- outside of a command
+        return nil -- outside of a command, or in a tick of the agent
       end
       local near = suggest.nearest(key, names)
       error(('%s has no "%s"%s'):format(name, tostring(key),
@@ -81,9 +81,17 @@ local function telemetry_fault(given)
   return nil
 end
 
+--- Raises at the handler's line while the file loads, and in a tick of the agent.
+local function demand_endpoint(device, call)
+  environment.demand(device:needs(), nil, call, 3)
+  if not device.kaa.endpoint then
+    error(call .. ' is for one endpoint, and this tick is for all; write: per = "endpoint"', 3)
+  end
+end
+
 local function make_telemetry(device)
   return function(given)
-    environment.demand(device:needs(), nil, "kaa.telemetry", 2)
+    demand_endpoint(device, "kaa.telemetry")
     local message = telemetry_fault(given)
     if message then
       error("kaa.telemetry" .. message, 2)
@@ -91,6 +99,40 @@ local function make_telemetry(device)
     local sent = jsontext.decode((jsontext.encode(given)))
     for _, sample in ipairs(values.is_array(sent) and sent or { sent }) do
       device.samples[#device.samples + 1] = sample
+    end
+  end
+end
+
+--- Says what is wrong with what kaa.metadata was given, or nil.
+local function metadata_fault(given)
+  local right_call = '; write: kaa.metadata { light = "on" }'
+  if not values.is_object(given) then
+    return (" takes a table of names and values, got a %s%s")
+      :format(type(given) == "table" and "list" or type(given), right_call)
+  end
+  local json, message = jsontext.encode(given, "metadata")
+  if not json then
+    return ": " .. message
+  elseif next(given) == nil then
+    return ": the table is empty" .. right_call
+  end
+  for _, key in ipairs(text.sorted_keys(given)) do
+    if not key:find "^[a-zA-Z0-9_]+$" then
+      return (': "%s" is no key: letters, digits and _ only%s'):format(key, right_call)
+    end
+  end
+  return nil
+end
+
+local function make_metadata(device)
+  return function(given)
+    demand_endpoint(device, "kaa.metadata")
+    local message = metadata_fault(given)
+    if message then
+      error("kaa.metadata" .. message, 2)
+    end
+    for key, value in pairs(jsontext.decode((jsontext.encode(given)))) do
+      device.metadata[key] = value
     end
   end
 end
@@ -124,6 +166,7 @@ function binding.create(device)
     fail = result.fail,
     json = guarded({ encode = encode, decode = jsontext.decode }, "kaa.json"),
     log = make_log(device),
+    metadata = make_metadata(device),
     now = function()
       return device.now
     end,

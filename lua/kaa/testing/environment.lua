@@ -79,14 +79,14 @@ local function resolved(path)
 end
 
 --- Says that the path is in none of the granted directories, or nil. What is not
---- there is left to the call itself.
-local function refusal(granted, path)
-  local real = granted ~= true and resolved(path)
+--- there is left to the call itself. `root` stands before all paths.
+local function refusal(granted, path, root)
+  local real = granted ~= true and resolved(root .. path)
   if not real then
     return nil
   end
   for _, directory in ipairs(granted) do
-    local prefix = resolved(directory) or directory
+    local prefix = resolved(root .. directory) or root .. directory
     if real == prefix or prefix == "/" or real:sub(1, #prefix + 1) == prefix .. "/" then
       return nil
     end
@@ -94,17 +94,32 @@ local function refusal(granted, path)
   return path .. ": outside the directories of needs.write"
 end
 
+--- Where a file of the handler lies.
+local function placed(options, path)
+  return options.root ~= "" and type(path) == "string" and options.root .. path or path
+end
+
+--- What a call returned, with the handler's own path in its message.
+local function shown(options, value, message, ...)
+  if not value and type(message) == "string" and message:sub(1, #options.root) == options.root then
+    message = message:sub(#options.root + 1)
+  end
+  return value, message, ...
+end
+
 --- Wraps a function whose arguments are paths that it changes.
 local function writing(call, own, options)
   return function(...)
     environment.demand(options.needs(), "write", call, 2)
-    for index = 1, select("#", ...) do
-      local message = refusal(options.needs().write, tostring((select(index, ...))))
+    local paths = table.pack(...)
+    for index = 1, paths.n do
+      local message = refusal(options.needs().write, tostring(paths[index]), options.root)
       if message then
         return nil, message, EACCES
       end
+      paths[index] = placed(options, paths[index])
     end
-    return own(...)
+    return shown(options, own(table.unpack(paths, 1, paths.n)))
   end
 end
 
@@ -118,22 +133,25 @@ local function make_io(options)
   function checked.open(path, mode)
     if mode and mode:find "[wa+]" then
       environment.demand(options.needs(), "write", ('io.open(…, "%s")'):format(mode), 2)
-      local message = refusal(options.needs().write, path)
+      local message = refusal(options.needs().write, path, options.root)
       if message then
         return nil, message, EACCES
       end
     end
-    return io.open(path, mode)
+    return shown(options, io.open(placed(options, path), mode))
+  end
+  function checked.lines(path, ...)
+    return io.lines(placed(options, path), ...)
   end
   function checked.output(file)
     if type(file) == "string" then
       environment.demand(options.needs(), "write", "io.output", 2)
-      local message = refusal(options.needs().write, file)
+      local message = refusal(options.needs().write, file, options.root)
       if message then
         error(message, 2)
       end
     end
-    return io.output(file)
+    return io.output(placed(options, file))
   end
   return checked
 end
@@ -203,8 +221,9 @@ local function raise_new_global(_, name, value)
 end
 
 --- Makes the globals of one handler.
----@param options {directory: string, kaa: table, needs: (fun(): table?), print: function,
----  execute: function, popen: function} `needs` gives nil while the file loads
+---@param options {directory: string, root: string, kaa: table, needs: (fun(): table?),
+---  print: function, execute: function, popen: function} `needs` gives nil while the file
+---  loads; `root` stands before the path of every file, "" for none
 ---@return table globals
 function environment.create(options)
   local globals = copied(_G, FREE)

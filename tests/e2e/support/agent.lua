@@ -101,7 +101,7 @@ function agent:await_log(pattern, from, deadline_s)
   end, deadline_s)
 end
 
-agent.CONNECTED = "^%S+ info%s+mqtt%s+connected"
+agent.CONNECTED = "^%S+ info%s+%l+%s+connected"
 
 function agent:await_connected(from, deadline_s)
   return self:await_log(agent.CONNECTED, from, deadline_s)

@@ -9,8 +9,8 @@ platform.__index = platform
 
 local PREFIX = "kp1/demo-v1"
 
--- The elements of one result message, as tables; `raw` is the whole message.
-local function read_results(self, token, kind, request_id, body)
+--- Gathers and returns the elements of one result message; `raw` is the whole message.
+function platform:read_results(token, kind, request_id, body)
   local done, elements = pcall(cjson.decode, body)
   if not done or type(elements) ~= "table" or not body:find "^%[" then
     self.unexpected[#self.unexpected + 1] = "a result message that is no JSON array: " .. body
@@ -38,7 +38,7 @@ local function on_request(self, token, kind, request_id, body)
 end
 
 local function on_result(self, topic, token, kind, request_id, body)
-  local elements = read_results(self, token, kind, request_id, body)
+  local elements = self:read_results(token, kind, request_id, body)
   local verdict = self.judge and self.judge(elements)
   if verdict then
     self:publish(topic .. "/error", ('{"statusCode":%d,"reasonPhrase":"refused"}'):format(verdict))
@@ -60,6 +60,12 @@ local function on_message(self, topic, body)
     if self.confirms then
       self:publish(topic .. "/status", "")
     end
+  elseif rest:find "^epmx/[^/]+/update/keys/%d+$" then
+    self.metadata[#self.metadata + 1] =
+      { token = rest:match "^epmx/([^/]+)", body = body, keys = cjson.decode(body) }
+    if self.confirms then
+      self:publish(topic .. "/status", "")
+    end
   elseif not rest:find "/status$" and not rest:find "/error$" then
     self.unexpected[#self.unexpected + 1] = topic
   end
@@ -73,6 +79,7 @@ function platform.start(port, options)
     results = {}, -- {id, statusCode, reasonPhrase, payload, token, type, request_id, raw}
     requests = {}, -- {token, type, request_id, body}
     telemetry = {}, -- {token, body, samples}
+    metadata = {}, -- {token, body, keys}
     unexpected = {}, -- what no agent should send, each in words
     deliver = {}, -- type → the reply to its command requests (default "[]"), or a
     -- function that gives it; false: none

@@ -6,9 +6,11 @@
 --       local agent, platform = world.connected { handlers = { echo = "…" } }
 local busted = require "busted"
 local folder = require "support.folder"
+local http_platform = require "support.http_platform"
 
 local agent = require "support.agent"
 local broker = require "support.broker"
+local certificates = require "support.certificates"
 local loop = require "support.loop"
 local platform = require "support.platform"
 local process = require "support.process"
@@ -32,6 +34,16 @@ function world.folder_for(name)
   return folder.make(path .. "/" .. name)
 end
 
+--- A folder of certificates; see support/certificates.lua.
+function world.certificates()
+  return certificates.make(world.folder_for "tls")
+end
+
+--- A program that is ended with the test.
+function world.run(path, arguments, options)
+  return keep("program", process.start(path, arguments, options))
+end
+
 function world.broker(options)
   return keep("broker", broker.create(world.folder_for "broker", options))
 end
@@ -45,17 +57,47 @@ function world.platform(port, options)
   return keep("platform", platform.start(port, options))
 end
 
+--- The platform over HTTP: a server, with no broker.
+function world.http_platform(options)
+  return keep("platform", http_platform.start(options))
+end
+
 --- An agent that is not started yet.
 function world.agent(options)
   return keep("agent", agent.create(world.folder_for "agent", options))
 end
 
+--- The transports that most of the protocol's tests are run over.
+world.WIRES = { "mqtt", "http" }
+
+-- A configuration that polls so often that no test waits for it.
+local function polling(config)
+  return ("local config = (function() %s end)() config.poll_s = 0.1 return config")
+    :format(config or "return {}")
+end
+
+--- The same over HTTP; `options.platform` for the server.
+local function connected_over_http(options)
+  local this_platform = world.http_platform(options.platform)
+  options.url = options.url or this_platform:url()
+  options.config = polling(options.config)
+  local this_agent = world.agent(options):start()
+  if not options.handlers or next(options.handlers) then
+    this_agent:await_connected()
+  end
+  return this_agent, this_platform
+end
+
 --- The usual scene: a broker, a platform that confirms, an agent that is
---- connected. `options` as for agent.create; `options.broker` for the broker.
+--- connected. `options` as for agent.create; `options.broker` for the broker;
+--- `options.wire` = "http": no broker, and a platform over HTTP.
 ---@return table agent
 ---@return table platform
----@return table broker
+---@return table? broker
 function world.connected(options)
+  if options.wire == "http" then
+    return connected_over_http(options)
+  end
   local this_broker = world.broker(options.broker)
   local this_platform = world.platform(this_broker.port, options.platform)
   options.url = options.url or ("mqtt://127.0.0.1:" .. this_broker.port)
