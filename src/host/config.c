@@ -364,6 +364,16 @@ int config_load(struct config *config, const struct config_flags *flags, enum co
   return json_array_size(faults) ? -EINVAL : 0;
 }
 
+struct topic_scheme config_topic_scheme(const struct config *config)
+{
+  return (struct topic_scheme){
+      .app_version = config->app_version,
+      .cex = config->cex,
+      .dcx = config->dcx,
+      .epmx = config->epmx,
+  };
+}
+
 static void free_texts(char **texts, size_t count)
 {
   for (size_t i = 0; i < count; i++)

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "host/workplace.h"
+#include "kp/topic.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -60,6 +61,9 @@ enum config_need {
  * are kept from to the workplace. */
 int config_load(struct config *config, const struct config_flags *flags, enum config_need need,
                 struct workplace *workplace, json_t *faults);
+
+/* The names that the platform's paths are made of; borrowed from the configuration. */
+struct topic_scheme config_topic_scheme(const struct config *config);
 
 void config_clear(struct config *config);
 

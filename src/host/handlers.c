@@ -398,9 +398,3 @@ double handlers_poll_s(const struct handlers *handlers, const char *type)
   const struct handler *handler = handler_find(handlers, type);
   return handler && handler->current ? handler->current->poll_s : 0;
 }
-
-const char *handlers_fault(const struct handlers *handlers, const char *type)
-{
-  const struct handler *handler = handler_find(handlers, type);
-  return handler ? handler->fault : NULL;
-}

@@ -84,7 +84,4 @@ size_t handlers_busy(const struct handlers *handlers);
 /* Ends what runs, answered as interrupted; what had not begun is put back. */
 void handlers_interrupt(struct handlers *handlers);
 
-/* The fault of a type's file, "park.lua:3: …", or NULL. Borrowed. */
-const char *handlers_fault(const struct handlers *handlers, const char *type);
-
 #endif

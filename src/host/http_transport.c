@@ -446,12 +446,7 @@ int http_transport_open(struct transport *transport, const struct workplace *wor
   struct http_transport *self = memory_zeroed(1, sizeof *self);
   self->events = *events;
   self->config = config;
-  self->scheme = (struct topic_scheme){
-      .app_version = config->app_version,
-      .cex = config->cex,
-      .dcx = config->dcx,
-      .epmx = config->epmx,
-  };
+  self->scheme = config_topic_scheme(config);
   const struct http_helper_ports ports = {.context = self, .answered = on_answer, .lost = on_lost};
   self->helper = http_helper_create(workplace, config, &ports);
   self->probe = loop_timer_create(workplace->loop, on_probe, self);

@@ -163,12 +163,7 @@ int mqtt_transport_open(struct transport *transport, struct loop *loop, const st
   struct mqtt_transport *self = memory_zeroed(1, sizeof *self);
   self->events = *events;
   self->config = config;
-  self->scheme = (struct topic_scheme){
-      .app_version = config->app_version,
-      .cex = config->cex,
-      .dcx = config->dcx,
-      .epmx = config->epmx,
-  };
+  self->scheme = config_topic_scheme(config);
   self->wake = loop_wake_create(loop, on_wake, self);
   struct mqtt_options options = {
       .host = config->host,

@@ -38,7 +38,6 @@ enum limit_stage { LIMIT_NONE, LIMIT_BEGINS, LIMIT_RUNS, LIMIT_ASKED };
 struct worker {
   const struct workplace *workplace;
   struct version *version;
-  enum worker_purpose purpose;
   struct worker_ports ports;
   struct process *process;
   struct frame_reader reader;
@@ -429,7 +428,6 @@ struct worker *worker_start(const struct workplace *workplace, struct version *v
   }
   worker->workplace = workplace;
   worker->version = version_keep(version);
-  worker->purpose = options->purpose;
   worker->ports = *ports;
   TAILQ_INIT(&worker->jobs);
   TAILQ_INIT(&worker->executions);

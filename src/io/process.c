@@ -15,7 +15,6 @@ enum { STDIO_COUNT = WORKER_LIFELINE_FD + 1, DRAIN_READS_MAX = 64 };
 
 struct channel {
   uv_pipe_t pipe;
-  struct process *process;
   bool open;
 };
 
@@ -169,7 +168,6 @@ static int open_channel(struct process *process, int fd, uv_stdio_container_t *c
   struct channel *channel = &process->channels[fd];
   uv_pipe_init(loop_uv(process->loop), &channel->pipe, 0);
   channel->pipe.data = process;
-  channel->process = process;
   channel->open = true;
   process->open_handles++;
   rc = uv_pipe_open(&channel->pipe, pair[0]); /* makes ours non-blocking */
