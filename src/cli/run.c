@@ -32,7 +32,8 @@ static int run(const struct command_line *line)
 
 const struct cli_command cli_run = {
     .name = "run",
-    .usage = "run [--config F] [--url U --app-version A --token T --handlers D --state S]",
+    .usage = "run [--config F] [--url U --app-version A --token T --handlers D --state S]\n"
+             "                  [--log-level debug|info|warn|error]",
     .summary = "connect to the platform and run its commands, until SIGTERM",
     .flags = FLAG_CONFIG | FLAG_PLATFORM | FLAG_HANDLERS,
     .run = run,

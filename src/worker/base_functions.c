@@ -90,7 +90,7 @@ void base_functions_print(lua_State *L, enum log_level level, const char *betwee
 
 static int base_print(lua_State *L)
 {
-  base_functions_print(L, LOG_LEVEL_INFO, "\t");
+  base_functions_print(L, LOG_LEVEL_INFO, " ");
   return 0;
 }
 

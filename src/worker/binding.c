@@ -41,7 +41,7 @@ static int kaa_now(lua_State *L)
 static int say(lua_State *L, enum log_level level)
 {
   luaL_checkany(L, 1);
-  base_functions_print(L, level, "\t");
+  base_functions_print(L, level, " ");
   return 0;
 }
 

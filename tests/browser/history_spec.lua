@@ -2,15 +2,30 @@
 package.path = "tests/browser/?.lua;tests/e2e/?.lua;" .. package.path
 local loop = require "support.loop"
 local scene = require "scene"
+local uv = require "luv"
 
 local OK = '"statusCode":200,"reasonPhrase":"OK"'
+
+-- The page sorts by milliseconds; what falls into one has an order of its own.
+local function next_millisecond()
+  local function now()
+    local seconds, micros = uv.gettimeofday()
+    return seconds * 1000 + micros // 1000
+  end
+  local start = now()
+  loop.await("the next millisecond", function()
+    return now() > start
+  end)
+end
 
 -- Three commands that differ in every column; the ids are those of one second or near it.
 local function page_with_three()
   local browser, platform = scene.page()
   platform:executed("park", '"statusCode":409,"reasonPhrase":"Taken","payload":{"free":["C02"]}',
     '{"slot":"B12"}')
+  next_millisecond()
   platform:executed("zero", OK)
+  next_millisecond()
   platform:invoke("reboot", '{"time":"now"}')
   scene.await_rows(browser, { "reboot Pending", "zero Executed 200 OK", "park Executed 409 Taken" })
   return browser, platform

@@ -169,7 +169,7 @@ static void printing_goes_to_the_log(void **state)
   struct finished finished = peer_run(&peer, NULL);
   assert_string_equal(finished.reason, "OK");
   assert_string_equal(buffer_text(&peer.log),
-                      "1 a\t1\tnil\n1 b2\n1 cd\n2 e\n0 f\n3 g\t1\n2 hi\n1 unfinished!\n");
+                      "1 a 1 nil\n1 b2\n1 cd\n2 e\n0 f\n3 g 1\n2 hi\n1 unfinished!\n");
   finished_clear(&finished);
   peer_stop(&peer);
 }

@@ -52,7 +52,7 @@ static void a_tick_is_of_its_endpoint(void **state)
   assert_int_equal(peer.marks, 1);
   assert_string_equal(buffer_text(&peer.telemetry), "device-2 [{\"t\":1}]\n");
   assert_string_equal(buffer_text(&peer.metadata), "device-2 {\"k\":\"device-2\"}\n");
-  assert_string_equal(buffer_text(&peer.log), "1 true\tdevice-2\n");
+  assert_string_equal(buffer_text(&peer.log), "1 true device-2\n");
   finished_clear(&finished);
   peer_stop(&peer);
 }

@@ -17,7 +17,7 @@ local function words_of(...)
   for index = 1, select("#", ...) do
     words[index] = tostring((select(index, ...)))
   end
-  return table.concat(words, "\t")
+  return table.concat(words, " ")
 end
 
 --- A misspelt key raises with the nearest one, an assignment raises.
