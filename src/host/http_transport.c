@@ -1,7 +1,7 @@
-#include "base/clock.h"
 #include "base/jsontext.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "host/http_connection.h"
 #include "host/http_helper.h"
 #include "host/transport.h"
 #include "kp/cep.h"
@@ -13,21 +13,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 enum {
   REQUESTS_MAX = 8,      /* under way; the core sends at most six polls */
-  FAILURES_MAX = 3,      /* in a row without one answer: disconnected */
-  RETRY_MIN_MS = 5000,   /* doubling */
-  RETRY_MAX_MS = 300000, /* of Retry-After, too */
   NO_ANSWER_STATUS = 504, /* what a message without an answer is told to have got */
   NO_STATUS = -1,         /* the same for a command request, which tells it in words */
-};
-
-enum stage {
-  STAGE_TRIES, /* the core may send; nothing was answered yet */
-  STAGE_UP,
-  STAGE_DOWN,  /* only the probe is sent */
 };
 
 struct request {
@@ -43,18 +33,10 @@ struct http_transport {
   const struct config *config;
   struct topic_scheme scheme;
   struct http_helper *helper;
-  struct loop_timer *probe; /* tries again, and in the beginning: begins */
-  struct loop_timer *hold;  /* Retry-After is over */
+  struct http_connection *connection;
   struct request requests[REQUESTS_MAX];
   uint32_t last_number;
-  bool is_full;        /* a message was turned away */
-  int64_t held_until_ms;
-  enum stage stage;
-  bool has_told_down;  /* since the last answer */
-  unsigned failures;   /* requests without an answer in a row */
-  unsigned retries;    /* since the last answer */
-  char *probe_endpoint; /* of the last poll, which is tried while down; NULL: none yet */
-  char *probe_type;
+  bool is_full; /* a message was turned away */
 };
 
 /* ---- requests ---- */
@@ -114,12 +96,6 @@ static int post(struct http_transport *transport, struct request *request, const
   return rc;
 }
 
-static void set(char **place, const char *value)
-{
-  free(*place);
-  *place = memory_text(value);
-}
-
 static int begin(struct http_transport *transport, enum core_message kind, const char *endpoint,
                  const char *type, uint32_t request_id, const char *body, size_t size)
 {
@@ -140,139 +116,62 @@ static int begin(struct http_transport *transport, enum core_message kind, const
   return rc;
 }
 
-static bool is_held(const struct http_transport *transport)
-{
-  return clock_monotonic_ms() < transport->held_until_ms;
-}
-
 static int transport_send(void *context, enum core_message kind, const char *endpoint,
                           const char *type, uint32_t request_id, const char *body, size_t size)
 {
   struct http_transport *transport = context;
   int rc = -EAGAIN;
-  if (transport->stage != STAGE_DOWN && !is_held(transport))
+  if (http_connection_is_open(transport->connection))
     rc = begin(transport, kind, endpoint, type, request_id, body, size);
   transport->is_full |= rc != 0;
-  if (!rc && kind == CORE_REQUEST) {
-    set(&transport->probe_endpoint, endpoint);
-    set(&transport->probe_type, type);
-  }
+  if (!rc && kind == CORE_REQUEST)
+    http_connection_polled(transport->connection, endpoint, type);
   return rc;
 }
 
 static void tell_room(struct http_transport *transport)
 {
-  if (!transport->is_full || transport->stage == STAGE_DOWN || is_held(transport) ||
+  if (!transport->is_full || !http_connection_is_open(transport->connection) ||
       !find(transport, 0))
     return;
   transport->is_full = false;
   transport->events.writable(transport->events.context);
 }
 
-/* ---- the connection: whether requests are answered ---- */
+/* ---- the connection ---- */
 
-static int64_t jittered(int64_t ms)
+static void on_connected(void *context)
 {
-  uint16_t random = UINT16_MAX / 2;
-  if (getrandom(&random, sizeof random, GRND_NONBLOCK) < 0)
-    random = UINT16_MAX / 2;
-  return ms * 8 / 10 + ms * 4 * random / (10 * UINT16_MAX);
-}
-
-static int64_t arm_probe(struct http_transport *transport)
-{
-  int64_t delay_ms = RETRY_MIN_MS;
-  for (unsigned i = 0; i < transport->retries && delay_ms < RETRY_MAX_MS; i++)
-    delay_ms *= 2;
-  transport->retries++;
-  delay_ms = jittered(delay_ms < RETRY_MAX_MS ? delay_ms : RETRY_MAX_MS);
-  int64_t now_ms = clock_monotonic_ms();
-  int64_t at_ms = now_ms + delay_ms;
-  if (at_ms < transport->held_until_ms)
-    at_ms = transport->held_until_ms;
-  loop_timer_set(transport->probe, at_ms);
-  return at_ms - now_ms;
-}
-
-static void go_up(struct http_transport *transport)
-{
-  enum stage before = transport->stage;
-  transport->stage = STAGE_UP;
-  transport->failures = 0;
-  transport->retries = 0;
-  transport->has_told_down = false;
-  if (before == STAGE_UP)
-    return;
-  loop_timer_set(transport->probe, INT64_MAX);
-  log_info("http", "connected", "url", transport->config->url);
-  if (before == STAGE_DOWN)
-    transport->events.connected(transport->events.context);
-}
-
-static void go_down(struct http_transport *transport, const char *why)
-{
-  enum stage before = transport->stage;
-  transport->stage = STAGE_DOWN;
-  int64_t retry_ms = arm_probe(transport);
-  if (before == STAGE_UP)
-    log_warn("http", "disconnected", "reason", why, "retry_ms", LOG_NUMBER(retry_ms));
-  else if (!transport->has_told_down)
-    log_warn("http", "cannot connect, and keeps trying", "url", transport->config->url, "reason",
-             why, "retry_ms", LOG_NUMBER(retry_ms));
-  else
-    log_debug("http", "cannot connect", "reason", why, "retry_ms", LOG_NUMBER(retry_ms));
-  transport->has_told_down = true;
-  if (before != STAGE_DOWN)
-    transport->events.disconnected(transport->events.context);
-}
-
-/* Has the core send, which tells whether it is answered. */
-static void try(struct http_transport *transport)
-{
-  transport->stage = STAGE_TRIES;
-  transport->failures = 0;
+  struct http_transport *transport = context;
   transport->events.connected(transport->events.context);
 }
 
-/* While down, one poll is tried again and again, so that the core need not send
- * everything in vain; where there is no type to poll, the core tries. */
-static void on_probe(void *context)
+static void on_disconnected(void *context)
 {
   struct http_transport *transport = context;
-  struct error error = {0};
-  if (http_helper_start(transport->helper, &error) < 0)
-    go_down(transport, error.text);
-  else if (!transport->probe_endpoint)
-    try(transport);
-  else if (begin(transport, CORE_REQUEST, transport->probe_endpoint, transport->probe_type, 0,
-                 CEP_POLL, strlen(CEP_POLL)))
-    go_down(transport, "all requests are waited for");
+  transport->events.disconnected(transport->events.context);
 }
 
-static void on_hold(void *context)
+static void on_open(void *context)
+{
+  tell_room(context);
+}
+
+static int on_probe(void *context, const char *endpoint, const char *type, struct error *error)
 {
   struct http_transport *transport = context;
-  if (is_held(transport)) /* the timer was early, or the hold was prolonged */
-    loop_timer_set(transport->hold, transport->held_until_ms);
-  else
-    tell_room(transport);
+  int rc = http_helper_start(transport->helper, error);
+  if (rc < 0 || !endpoint)
+    return rc;
+  rc = begin(transport, CORE_REQUEST, endpoint, type, 0, CEP_POLL, strlen(CEP_POLL));
+  return rc < 0 ? error_set(error, rc, "all requests are waited for") : 0;
 }
 
-/* 429 and 503 mostly: nothing more is sent until then. */
-static void hold(struct http_transport *transport, const struct http_answer *answer)
+static void on_lost(void *context, const char *why)
 {
-  if (answer->status < 400 || answer->retry_after_s <= 0)
-    return;
-  int64_t wait_ms = answer->retry_after_s < RETRY_MAX_MS / 1000 ? answer->retry_after_s * 1000
-                                                                : RETRY_MAX_MS;
-  int64_t until_ms = clock_monotonic_ms() + wait_ms;
-  if (!is_held(transport))
-    log_warn("http", "the platform asks to wait", "status", LOG_NUMBER(answer->status), "wait_ms",
-             LOG_NUMBER(wait_ms));
-  if (until_ms <= transport->held_until_ms)
-    return;
-  transport->held_until_ms = until_ms;
-  loop_timer_set(transport->hold, until_ms);
+  struct http_transport *transport = context;
+  forget_all(transport);
+  http_connection_lost(transport->connection, why);
 }
 
 /* ---- answers ---- */
@@ -356,36 +255,37 @@ static void tell_error(struct http_transport *transport, const struct request *r
   tell_answer(transport, request, answer->status, reason);
 }
 
-/* While others are answered, one connection that could not be made is a failure like
- * any other. */
 static void on_no_answer(struct http_transport *transport, const struct request *request,
                          const char *why, bool is_unreachable)
 {
-  bool is_lost = is_unreachable && transport->stage != STAGE_UP;
-  transport->failures++;
-  if (transport->stage == STAGE_DOWN) {
-    bool is_probe = !request->request_id;
-    if (is_probe)
-      go_down(transport, why);
-  } else if (is_lost || transport->failures >= FAILURES_MAX) {
-    go_down(transport, why);
-  } else {
+  const struct http_failure failure = {
+      .why = why,
+      .is_probe = !request->request_id,
+      .is_unreachable = is_unreachable,
+  };
+  if (http_connection_failed(transport->connection, &failure))
     tell_no_answer(transport, request, why);
-  }
+}
+
+/* 429 and 503 mostly: nothing more is sent until then. */
+static void hold(struct http_transport *transport, const struct http_answer *answer)
+{
+  if (answer->status >= 400 && answer->retry_after_s > 0)
+    http_connection_hold(transport->connection, answer->status, answer->retry_after_s);
 }
 
 static void on_success(struct http_transport *transport, const struct request *request,
                        const struct http_answer *answer)
 {
-  bool is_told = request->kind == CORE_REQUEST && transport->stage != STAGE_DOWN;
+  bool is_told = request->kind == CORE_REQUEST && !http_connection_is_down(transport->connection);
   if (*answer->note) {
-    go_up(transport);
+    http_connection_answered(transport->connection);
     tell_no_answer(transport, request, answer->note);
   } else if (!is_told && !is_understood(request, answer)) {
     on_no_answer(transport, request, "what answers is not the platform: its body is no JSON",
                  false);
   } else {
-    go_up(transport);
+    http_connection_answered(transport->connection);
     if (request->kind == CORE_REQUEST)
       tell_commands(transport, request, answer);
     else
@@ -409,18 +309,11 @@ static void on_answer(void *context, const struct http_answer *answer)
     on_success(transport, &request, answer);
   } else {
     hold(transport, answer);
-    go_up(transport);
+    http_connection_answered(transport->connection);
     tell_error(transport, &request, answer);
   }
   forget(&request);
   tell_room(transport);
-}
-
-static void on_lost(void *context, const char *why)
-{
-  struct http_transport *transport = context;
-  forget_all(transport);
-  go_down(transport, why);
 }
 
 /* ---- life ---- */
@@ -431,11 +324,8 @@ static void transport_close(void *context, int64_t patience_ms)
   struct http_transport *transport = context;
   (void)patience_ms;
   http_helper_destroy(transport->helper);
-  loop_timer_destroy(transport->probe);
-  loop_timer_destroy(transport->hold);
+  http_connection_destroy(transport->connection);
   forget_all(transport);
-  free(transport->probe_endpoint);
-  free(transport->probe_type);
   free(transport);
 }
 
@@ -449,9 +339,14 @@ int http_transport_open(struct transport *transport, const struct workplace *wor
   self->scheme = config_topic_scheme(config);
   const struct http_helper_ports ports = {.context = self, .answered = on_answer, .lost = on_lost};
   self->helper = http_helper_create(workplace, config, &ports);
-  self->probe = loop_timer_create(workplace->loop, on_probe, self);
-  self->hold = loop_timer_create(workplace->loop, on_hold, self);
-  self->stage = STAGE_DOWN;
+  const struct http_connection_ports connection_ports = {
+      .context = self,
+      .connected = on_connected,
+      .disconnected = on_disconnected,
+      .open = on_open,
+      .probe = on_probe,
+  };
+  self->connection = http_connection_create(workplace->loop, config->url, &connection_ports);
   int rc = http_helper_check(self->helper, error);
   if (rc == 0)
     rc = http_helper_start(self->helper, error);
@@ -459,7 +354,7 @@ int http_transport_open(struct transport *transport, const struct workplace *wor
     transport_close(self, 0);
     return rc;
   }
-  loop_timer_set(self->probe, 0); /* tells of it from the loop */
+  http_connection_begin(self->connection);
   *transport = (struct transport){
       .context = self, .send = transport_send, .close = transport_close};
   return 0;
