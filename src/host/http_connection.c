@@ -5,10 +5,12 @@
 #include "base/memory.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 
 enum {
-  FAILURES_MAX = 3,      /* in a row without one answer: disconnected */
+  FAILURES_MAX = 3,      /* of requests that began after the last answer: disconnected */
+  PROBES_MAX = 4,
   RETRY_MIN_MS = 5000,   /* doubling */
   RETRY_MAX_MS = 300000, /* of a hold, too */
 };
@@ -19,6 +21,10 @@ enum stage {
   STAGE_DOWN,  /* only the probe is sent */
 };
 
+struct poll {
+  char *endpoint, *type;
+};
+
 struct http_connection {
   struct http_connection_ports ports;
   const char *url;
@@ -27,10 +33,12 @@ struct http_connection {
   int64_t held_until_ms;
   enum stage stage;
   bool has_told_down;   /* since the last answer */
-  unsigned failures;    /* requests without an answer in a row */
+  uint64_t answers;
+  unsigned failures;    /* of requests that began after the last answer */
   unsigned retries;     /* since the last answer */
-  char *probe_endpoint; /* of the last poll, which is tried while down; NULL: none yet */
-  char *probe_type;
+  struct poll probes[PROBES_MAX]; /* one of them is tried while down */
+  size_t probes_kept;   /* so far; those beyond PROBES_MAX took the places of the oldest */
+  bool has_answered_poll; /* and `probes` holds none but such */
 };
 
 static bool is_held(const struct http_connection *connection)
@@ -48,18 +56,63 @@ bool http_connection_is_open(const struct http_connection *connection)
   return connection->stage != STAGE_DOWN && !is_held(connection);
 }
 
-static void set(char **place, const char *value)
+/* ---- probes ---- */
+
+static void forget_probes(struct http_connection *connection)
 {
-  free(*place);
-  *place = memory_text(value);
+  for (size_t i = 0; i < PROBES_MAX; i++) {
+    free(connection->probes[i].endpoint);
+    free(connection->probes[i].type);
+    connection->probes[i] = (struct poll){0};
+  }
+  connection->probes_kept = 0;
 }
 
-void http_connection_polled(struct http_connection *connection, const char *endpoint,
-                            const char *type)
+static size_t probe_count(const struct http_connection *connection)
 {
-  set(&connection->probe_endpoint, endpoint);
-  set(&connection->probe_type, type);
+  return connection->probes_kept < PROBES_MAX ? connection->probes_kept : PROBES_MAX;
 }
+
+static void keep_probe(struct http_connection *connection, const char *endpoint, const char *type)
+{
+  for (size_t i = 0; i < probe_count(connection); i++)
+    if (!strcmp(connection->probes[i].endpoint, endpoint) &&
+        !strcmp(connection->probes[i].type, type))
+      return;
+  struct poll *place = &connection->probes[connection->probes_kept++ % PROBES_MAX];
+  free(place->endpoint);
+  free(place->type);
+  *place = (struct poll){memory_text(endpoint), memory_text(type)};
+}
+
+void http_connection_poll_sent(struct http_connection *connection, const char *endpoint,
+                               const char *type)
+{
+  if (!connection->has_answered_poll && connection->probes_kept < PROBES_MAX)
+    keep_probe(connection, endpoint, type);
+}
+
+void http_connection_poll_answered(struct http_connection *connection, const char *endpoint,
+                                   const char *type)
+{
+  if (!connection->has_answered_poll)
+    forget_probes(connection);
+  connection->has_answered_poll = true;
+  keep_probe(connection, endpoint, type);
+}
+
+/* They take turns, so that one that hangs for ever does not keep it down; the newest
+ * is first. */
+static struct poll next_probe(const struct http_connection *connection)
+{
+  size_t count = probe_count(connection);
+  if (!count)
+    return (struct poll){0};
+  size_t turn = (connection->retries - 1) % count;
+  return connection->probes[(connection->probes_kept - 1 - turn) % PROBES_MAX];
+}
+
+/* ---- up and down ---- */
 
 static int64_t jittered(int64_t ms)
 {
@@ -88,6 +141,7 @@ void http_connection_answered(struct http_connection *connection)
 {
   enum stage before = connection->stage;
   connection->stage = STAGE_UP;
+  connection->answers++;
   connection->failures = 0;
   connection->retries = 0;
   connection->has_told_down = false;
@@ -97,6 +151,11 @@ void http_connection_answered(struct http_connection *connection)
   log_info("http", "connected", "url", connection->url);
   if (before == STAGE_DOWN)
     connection->ports.connected(connection->ports.context);
+}
+
+uint64_t http_connection_answers(const struct http_connection *connection)
+{
+  return connection->answers;
 }
 
 static void go_down(struct http_connection *connection, const char *why)
@@ -121,7 +180,7 @@ static void go_down(struct http_connection *connection, const char *why)
 bool http_connection_failed(struct http_connection *connection, const struct http_failure *failure)
 {
   bool is_lost = failure->is_unreachable && connection->stage != STAGE_UP;
-  connection->failures++;
+  connection->failures += failure->answers == connection->answers;
   if (connection->stage == STAGE_DOWN) {
     if (failure->is_probe)
       go_down(connection, failure->why);
@@ -150,12 +209,14 @@ static void on_probe(void *context)
 {
   struct http_connection *connection = context;
   struct error error = {0};
-  if (connection->ports.probe(connection->ports.context, connection->probe_endpoint,
-                              connection->probe_type, &error) < 0)
+  struct poll probe = next_probe(connection);
+  if (connection->ports.probe(connection->ports.context, probe.endpoint, probe.type, &error) < 0)
     go_down(connection, error.text);
-  else if (!connection->probe_endpoint)
+  else if (!probe.endpoint)
     try(connection);
 }
+
+/* ---- holds ---- */
 
 static void on_hold(void *context)
 {
@@ -178,6 +239,8 @@ void http_connection_hold(struct http_connection *connection, int status, int64_
   connection->held_until_ms = until_ms;
   loop_timer_set(connection->hold, until_ms);
 }
+
+/* ---- life ---- */
 
 struct http_connection *http_connection_create(struct loop *loop, const char *url,
                                                const struct http_connection_ports *ports)
@@ -202,7 +265,6 @@ void http_connection_destroy(struct http_connection *connection)
     return;
   loop_timer_destroy(connection->probe);
   loop_timer_destroy(connection->hold);
-  free(connection->probe_endpoint);
-  free(connection->probe_type);
+  forget_probes(connection);
   free(connection);
 }

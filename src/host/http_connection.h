@@ -8,9 +8,11 @@
  *
  * It counts as connected while requests are answered, with whatever status, and
  * `connected` is told once before the first one. Disconnected it is where no
- * connection can be made, or three requests in a row have no answer; then one poll
- * is sent, again and again (5 s, doubling up to 300 s, ± 20 %), until any request
- * is answered. */
+ * connection can be made, or three requests have no answer that all began after the
+ * last one that was answered: what hangs beside others that are answered is the
+ * trouble of its own endpoint. Then one poll is sent, again and again (5 s, doubling
+ * up to 300 s, ± 20 %), until any request is answered: in turn one of the polls that
+ * were answered last, or, until one was, of the first that were sent. */
 #ifndef KAALUA_HOST_HTTP_CONNECTION_H
 #define KAALUA_HOST_HTTP_CONNECTION_H
 
@@ -46,15 +48,21 @@ bool http_connection_is_down(const struct http_connection *connection);
 /* Whether messages may be sent: it is not down, and nothing is held. */
 bool http_connection_is_open(const struct http_connection *connection);
 
-/* A poll was sent for the core. Copies. */
-void http_connection_polled(struct http_connection *connection, const char *endpoint,
-                            const char *type);
+/* A poll was sent for the core, or answered. Copies. */
+void http_connection_poll_sent(struct http_connection *connection, const char *endpoint,
+                               const char *type);
+void http_connection_poll_answered(struct http_connection *connection, const char *endpoint,
+                                   const char *type);
 
 /* The platform answered a request. */
 void http_connection_answered(struct http_connection *connection);
 
+/* How many requests were answered so far. */
+uint64_t http_connection_answers(const struct http_connection *connection);
+
 struct http_failure {
   const char *why;
+  uint64_t answers; /* http_connection_answers() when it began */
   bool is_probe;
   bool is_unreachable; /* no connection could be made */
 };

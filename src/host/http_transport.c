@@ -26,6 +26,7 @@ struct request {
   uint32_t request_id;
   char *endpoint;
   char *type; /* NULL for telemetry and metadata */
+  uint64_t answers; /* http_connection_answers() when it began */
 };
 
 struct http_transport {
@@ -109,6 +110,7 @@ static int begin(struct http_transport *transport, enum core_message kind, const
       .request_id = request_id,
       .endpoint = memory_text(endpoint),
       .type = memory_text(type),
+      .answers = http_connection_answers(transport->connection),
   };
   int rc = post(transport, request, body, size);
   if (rc)
@@ -125,7 +127,7 @@ static int transport_send(void *context, enum core_message kind, const char *end
     rc = begin(transport, kind, endpoint, type, request_id, body, size);
   transport->is_full |= rc != 0;
   if (!rc && kind == CORE_REQUEST)
-    http_connection_polled(transport->connection, endpoint, type);
+    http_connection_poll_sent(transport->connection, endpoint, type);
   return rc;
 }
 
@@ -260,6 +262,7 @@ static void on_no_answer(struct http_transport *transport, const struct request 
 {
   const struct http_failure failure = {
       .why = why,
+      .answers = request->answers,
       .is_probe = !request->request_id,
       .is_unreachable = is_unreachable,
   };
@@ -303,6 +306,8 @@ static void on_answer(void *context, const struct http_answer *answer)
   *slot = (struct request){0};
   log_debug("http", "answer", "request", LOG_NUMBER(answer->number), "status",
             LOG_NUMBER(answer->status), "bytes", LOG_NUMBER(answer->body_bytes));
+  if (answer->status && request.kind == CORE_REQUEST)
+    http_connection_poll_answered(transport->connection, request.endpoint, request.type);
   if (!answer->status) {
     on_no_answer(transport, &request, answer->note, answer->is_unreachable);
   } else if (answer->status < 300) {

@@ -47,8 +47,8 @@ int mqtt_transport_open(struct transport *transport, struct loop *loop, const st
 /* HTTP, through the process kaalua-http (host/http_transport.c). The same. It
  * counts as connected while requests are answered, with whatever status, and tells
  * `connected` once before the first one, for the core to send it; it is
- * disconnected where no connection can be made, or three requests in a row
- * have no answer. Each message that send() took is answered, or `disconnected` is
+ * disconnected where no connection can be made, or three requests that began after
+ * the last answer have none. Each message that send() took is answered, or `disconnected` is
  * told. A 2xx answer to a result confirms it; other statuses are told as they
  * are, no answer as 504. After Retry-After nothing is sent until then (at most
  * 300 s). */

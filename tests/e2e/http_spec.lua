@@ -252,6 +252,30 @@ describe("over HTTP", function()
     end
   end)
 
+  it("an endpoint that hangs takes no other with it", function()
+    local handlers = { count = COUNT }
+    for number = 1, 7 do -- more than may be under way
+      handlers["echo" .. number] = ECHO
+    end
+    local agent, platform = connected {
+      token = false,
+      config = 'return { tokens = { "T1", "T2" }, log_level = "debug" }',
+      handlers = handlers,
+    }
+    local hung = 0
+    platform.fault = function(request)
+      hung = hung + (request.token == "T1" and 1 or 0)
+      return request.token == "T1"
+    end
+    world.loop.await("six polls that hang", function() return hung >= 6 end)
+    platform:command("count", 1, nil, "T2")
+    platform:await_result("count", 1, 20)
+    world.loop.await("the next ones that hang", function() return hung >= 12 end, 20)
+    platform:command("count", 2, nil, "T2")
+    platform:await_result("count", 2, 20)
+    assert.is_nil(agent:log():find("disconnected", 1, true))
+  end)
+
   it("a result is sent again until it is accepted", function()
     local _, platform = connected { handlers = { count = COUNT } }
     platform.fault = first(1, is_result, function(request) request:reply(503) end)
