@@ -278,7 +278,8 @@ static bool take_round(struct core *core, struct ask_pair *pair)
   return true;
 }
 
-/* What was left is listed again by the poll that is under way, if one is. */
+/* What was left is listed again by the poll that is under way, or by the one that
+ * the platform wants later. */
 static bool take_poll(struct core *core, struct ask_pair *pair)
 {
   if (pace_first_way_is_over(core))
@@ -286,7 +287,7 @@ static bool take_poll(struct core *core, struct ask_pair *pair)
   if (!pace_has_room(core))
     return false;
   while (take_left(core, pair))
-    if (!pace_is_under_way(core, pair))
+    if (!pace_is_under_way(core, pair) && !pace_is_held(core, pair))
       return true;
   return pace_take(core, pair);
 }

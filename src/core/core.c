@@ -153,6 +153,14 @@ void core_answered(struct core *core, enum core_message kind, const char *endpoi
   }
 }
 
+void core_hold(struct core *core, enum core_message kind, uint32_t request_id, int64_t wait_ms)
+{
+  if (kind == CORE_REQUEST)
+    pace_hold(core, request_id, wait_ms);
+  else if (kind == CORE_RESULT)
+    verdict_hold(core, request_id, wait_ms);
+}
+
 void core_published(struct core *core, uint32_t request_id, int64_t now_ms)
 {
   core->now_ms = now_ms;

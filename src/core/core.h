@@ -119,6 +119,12 @@ void core_answered(struct core *core, enum core_message kind, const char *endpoi
                    const char *type, uint32_t request_id, int status, const char *reason,
                    int64_t now_ms);
 
+/* Right before core_answered() with an error: the platform asks to wait. What the
+ * message with this id was for, a pair of endpoint and type whose command request
+ * is a poll, or the results of this array, backs off for `wait_ms` at least, on
+ * this connection. Of any other message it is ignored. */
+void core_hold(struct core *core, enum core_message kind, uint32_t request_id, int64_t wait_ms);
+
 /* The transport's peer has the message with this id (MQTT: PUBACK). Enough for
  * metadata, and for samples, unless the platform answers those by their request id. */
 void core_published(struct core *core, uint32_t request_id, int64_t now_ms);

@@ -37,6 +37,7 @@ struct command_life {
   int64_t first_sent_ms;
   int64_t sent_ms;
   int64_t gap_ms; /* a repeat may bring the next resend forward after this */
+  int64_t held_until_ms; /* the platform asked for it; while backing off */
   uint32_t tries; /* since it was done */
   uint8_t failures; /* on this connection */
   uint8_t disconnections; /* while it was outstanding */

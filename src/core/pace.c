@@ -14,6 +14,7 @@ struct pace_pair {
   struct deadline next;
   TAILQ_ENTRY(pace_pair) due;
   int64_t busy_until_ms;
+  int64_t held_until_ms; /* the platform asked for it */
   uint8_t failures;
   bool is_due; /* in paces.due */
 };
@@ -224,6 +225,12 @@ bool pace_is_under_way(const struct core *core, const struct ask_pair *pair)
   return false;
 }
 
+bool pace_is_held(const struct core *core, const struct ask_pair *pair)
+{
+  const struct pace_pair *known = find(core, pair);
+  return known && core->now_ms < known->held_until_ms;
+}
+
 /* The type whose cursor is due first; NULL where there is nothing to poll. */
 static struct type *first_type(const struct core *core)
 {
@@ -315,20 +322,22 @@ void pace_sent(struct core *core, const struct ask_pair *pair, uint32_t request_
 {
   struct paces *paces = &core->asks.paces;
   if (pace_has_room(core))
-    paces->polls[paces->poll_count++] = (struct pace_poll){*pair, request_id};
+    paces->polls[paces->poll_count++] = (struct pace_poll){*pair, request_id, 0};
 }
 
-/* Takes it from those under way; returns false where it is none of them. */
-static bool take_poll(struct paces *paces, uint32_t request_id, struct ask_pair *pair)
+static struct pace_poll *find_poll(struct paces *paces, uint32_t request_id)
 {
-  for (size_t i = 0; i < paces->poll_count; i++) {
-    if (paces->polls[i].request_id != request_id)
-      continue;
-    *pair = paces->polls[i].pair;
-    paces->polls[i] = paces->polls[--paces->poll_count];
-    return true;
-  }
-  return false;
+  for (size_t i = 0; i < paces->poll_count; i++)
+    if (paces->polls[i].request_id == request_id)
+      return &paces->polls[i];
+  return NULL;
+}
+
+void pace_hold(struct core *core, uint32_t request_id, int64_t wait_ms)
+{
+  struct pace_poll *poll = find_poll(&core->asks.paces, request_id);
+  if (poll)
+    poll->wait_ms = wait_ms;
 }
 
 static int64_t busy_ms(struct core *core, const struct type *type)
@@ -337,21 +346,32 @@ static int64_t busy_ms(struct core *core, const struct type *type)
   return state_jitter(core, idle_ms < PACE_BUSY_MS ? idle_ms : PACE_BUSY_MS);
 }
 
+static void back_off(struct core *core, struct pace_pair *pair, int64_t wait_ms)
+{
+  int64_t delay_ms = state_jitter(core, state_back_off_ms(PACE_RETRY_MS, pair->failures));
+  if (pair->failures < UINT8_MAX)
+    pair->failures++;
+  if (wait_ms)
+    pair->held_until_ms = core->now_ms + wait_ms;
+  arm(core, pair, delay_ms < wait_ms ? wait_ms : delay_ms);
+}
+
 void pace_answered(struct core *core, uint32_t request_id, int status)
 {
-  struct ask_pair asked;
-  if (!take_poll(&core->asks.paces, request_id, &asked))
+  struct paces *paces = &core->asks.paces;
+  struct pace_poll *poll = find_poll(paces, request_id);
+  if (!poll)
     return;
-  struct pace_pair *pair = status ? intern(core, &asked) : find(core, &asked);
+  struct pace_poll asked = *poll;
+  *poll = paces->polls[--paces->poll_count];
+  struct pace_pair *pair = status ? intern(core, &asked.pair) : find(core, &asked.pair);
   if (!pair)
     return;
   if (status) {
-    arm(core, pair, state_jitter(core, state_back_off_ms(PACE_RETRY_MS, pair->failures)));
-    if (pair->failures < UINT8_MAX)
-      pair->failures++;
+    back_off(core, pair, asked.wait_ms);
   } else if (core->now_ms < pair->busy_until_ms) {
     pair->failures = 0;
-    arm(core, pair, busy_ms(core, asked.type));
+    arm(core, pair, busy_ms(core, asked.pair.type));
   } else {
     forget(core, pair);
   }
@@ -367,6 +387,6 @@ void pace_saw_command(struct core *core, struct endpoint *endpoint, struct type 
   if (!pair)
     return;
   pair->busy_until_ms = core->now_ms + PACE_BUSY_FOR_MS;
-  if (!pace_is_under_way(core, &wanted))
+  if (!pace_is_under_way(core, &wanted) && core->now_ms >= pair->held_until_ms)
     enter_due(core, pair);
 }

@@ -45,6 +45,7 @@ struct pace_type {
 struct pace_poll {
   struct ask_pair pair;
   uint32_t request_id;
+  int64_t wait_ms; /* the platform asks for it; 0: it does not */
 };
 
 struct paces {
@@ -76,6 +77,9 @@ bool pace_take(struct core *core, struct ask_pair *pair);
 bool pace_has_room(const struct core *core);
 bool pace_is_under_way(const struct core *core, const struct ask_pair *pair);
 
+/* Whether the platform asked to wait, and the time is not over. */
+bool pace_is_held(const struct core *core, const struct ask_pair *pair);
+
 /* Whether each pair has had its first poll of this connection, or its record. */
 bool pace_first_way_is_over(const struct core *core);
 
@@ -84,6 +88,9 @@ bool pace_first_way_is_over(const struct core *core);
 int64_t pace_next_ms(const struct core *core);
 
 void pace_sent(struct core *core, const struct ask_pair *pair, uint32_t request_id);
+
+/* The pair of this poll waits at least so long, if an error is what it is answered with. */
+void pace_hold(struct core *core, uint32_t request_id, int64_t wait_ms);
 
 /* The platform answered the poll; `status` 0: with commands. */
 void pace_answered(struct core *core, uint32_t request_id, int status);

@@ -164,7 +164,8 @@ void report_answer(struct core *core, struct command_life *life)
 
 void report_hasten(struct core *core, struct command_life *life)
 {
-  if (life->where != LIFE_BACKING_OFF || core->now_ms - life->sent_ms < life->gap_ms)
+  if (life->where != LIFE_BACKING_OFF || core->now_ms - life->sent_ms < life->gap_ms ||
+      core->now_ms < life->held_until_ms)
     return;
   life->gap_ms = state_back_off_ms(life->gap_ms, 1);
   report_ready(core, life, false);

@@ -35,6 +35,7 @@ struct report {
   struct type *type;
   struct lane *lane; /* NULL once it was given up */
   bool is_published; /* the broker has it */
+  int64_t wait_ms;   /* the platform asks for it; 0: it does not */
   struct deadline silence;
   TAILQ_ENTRY(report) place; /* in outstanding or silent */
   size_t count;

@@ -39,7 +39,7 @@ static void retry(struct core *core, struct deadline *deadline)
 
 /* `spread` is the array's: results of one array with as many failures meet
  * again in one. */
-static void back_off(struct core *core, struct command_life *life, double spread)
+static void back_off(struct core *core, struct command_life *life, double spread, int64_t least_ms)
 {
   if (life->is_answer) {
     verdict_drop_answer(core, life); /* the platform repeats what it misses */
@@ -52,6 +52,9 @@ static void back_off(struct core *core, struct command_life *life, double spread
     life->failures++;
   if (life->disconnections >= REPORT_SUSPECT_AT && delay_ms < REPORT_ACQUIT_MS)
     delay_ms = REPORT_ACQUIT_MS;
+  if (delay_ms < least_ms)
+    delay_ms = least_ms;
+  life->held_until_ms = core->now_ms + least_ms;
   deadline_arm(&core->deadlines, &life->retry, core->now_ms + delay_ms, retry);
 }
 
@@ -61,7 +64,7 @@ static void back_off_all(struct core *core, struct report *report)
   for (size_t i = 0; i < report->count; i++) {
     struct command_life *life = report_member_life(core, report, i);
     if (life && life->report == report)
-      back_off(core, life, spread);
+      back_off(core, life, spread, report->wait_ms);
   }
 }
 
@@ -122,7 +125,8 @@ static void failed(struct core *core, struct report *report, int status, const c
     return;
   }
   hear(core, report);
-  bool one_by_one = report->count > 1 && status >= 400 && status < 500;
+  /* What the platform wants later is not refused for what is in it. */
+  bool one_by_one = report->count > 1 && status >= 400 && status < 500 && !report->wait_ms;
   notes_add(core, CORE_NOTE_RESULT_RETRY, report->endpoint->token, report->type->name,
             report->members[0].id, "%zu result%s answered with %d %s; sent again%s", report->count,
             report->count == 1 ? "" : "s", status, reason, one_by_one ? " one by one" : " later");
@@ -150,6 +154,13 @@ void verdict_answered(struct core *core, const char *endpoint, const char *type,
     failed(core, report, status, reason);
   }
   report_destroy(core, report);
+}
+
+void verdict_hold(struct core *core, uint32_t request_id, int64_t wait_ms)
+{
+  struct report *report = report_find(core, request_id);
+  if (report)
+    report->wait_ms = wait_ms;
 }
 
 bool verdict_published(struct core *core, uint32_t request_id)

@@ -12,6 +12,9 @@
 void verdict_answered(struct core *core, const char *endpoint, const char *type,
                       uint32_t request_id, int status, const char *reason);
 
+/* The results of this array wait at least so long, if they are to be sent again. */
+void verdict_hold(struct core *core, uint32_t request_id, int64_t wait_ms);
+
 /* The broker has the message; returns whether it was a result array. */
 bool verdict_published(struct core *core, uint32_t request_id);
 

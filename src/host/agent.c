@@ -230,6 +230,12 @@ static void on_commands(void *context, const char *endpoint, const char *type, u
                 clock_monotonic_ms());
 }
 
+static void on_hold(void *context, enum core_message kind, uint32_t request_id, int64_t wait_ms)
+{
+  struct agent *agent = context;
+  core_hold(agent->core, kind, request_id, wait_ms);
+}
+
 static void on_answered(void *context, enum core_message kind, const char *endpoint,
                         const char *type, uint32_t request_id, int status, const char *reason)
 {
@@ -247,6 +253,7 @@ static void open_transport(struct agent *agent)
       .writable = on_writable,
       .published = on_published,
       .commands = on_commands,
+      .hold = on_hold,
       .answered = on_answered,
   };
   struct error error = {0};

@@ -12,7 +12,7 @@ enum {
   FAILURES_MAX = 3,      /* of requests that began after the last answer: disconnected */
   PROBES_MAX = 4,
   RETRY_MIN_MS = 5000,   /* doubling */
-  RETRY_MAX_MS = 300000, /* of a hold, too */
+  RETRY_MAX_MS = 300000,
 };
 
 enum stage {
@@ -227,13 +227,11 @@ static void on_hold(void *context)
     connection->ports.open(connection->ports.context);
 }
 
-void http_connection_hold(struct http_connection *connection, int status, int64_t wait_s)
+void http_connection_hold(struct http_connection *connection, int64_t wait_ms)
 {
-  int64_t wait_ms = wait_s < RETRY_MAX_MS / 1000 ? wait_s * 1000 : RETRY_MAX_MS;
   int64_t until_ms = clock_monotonic_ms() + wait_ms;
   if (!is_held(connection))
-    log_warn("http", "the platform asks to wait", "status", LOG_NUMBER(status), "wait_ms",
-             LOG_NUMBER(wait_ms));
+    log_warn("http", "the platform asks to wait", "wait_ms", LOG_NUMBER(wait_ms));
   if (until_ms <= connection->held_until_ms)
     return;
   connection->held_until_ms = until_ms;

@@ -74,8 +74,8 @@ bool http_connection_failed(struct http_connection *connection, const struct htt
 /* Nothing can be sent, and what was under way is gone. */
 void http_connection_lost(struct http_connection *connection, const char *why);
 
-/* Nothing more is sent for so long, at most 300 s; `status` is only told in the log. */
-void http_connection_hold(struct http_connection *connection, int status, int64_t wait_s);
+/* The platform as a whole asks to wait: nothing more is sent for so long. */
+void http_connection_hold(struct http_connection *connection, int64_t wait_ms);
 
 void http_connection_destroy(struct http_connection *connection); /* NULL is fine */
 

@@ -16,6 +16,7 @@
 
 enum {
   REQUESTS_MAX = 8,      /* under way; the core sends at most six polls */
+  HOLD_MAX_S = 300,       /* of Retry-After */
   NO_ANSWER_STATUS = 504, /* what a message without an answer is told to have got */
   NO_STATUS = -1,         /* the same for a command request, which tells it in words */
 };
@@ -270,11 +271,18 @@ static void on_no_answer(struct http_transport *transport, const struct request 
     tell_no_answer(transport, request, why);
 }
 
-/* 429 and 503 mostly: nothing more is sent until then. */
-static void hold(struct http_transport *transport, const struct http_answer *answer)
+/* Of Retry-After: 503 speaks for the platform, 429 and others for what was asked. */
+static void hold(struct http_transport *transport, const struct request *request,
+                 const struct http_answer *answer)
 {
-  if (answer->status >= 400 && answer->retry_after_s > 0)
-    http_connection_hold(transport->connection, answer->status, answer->retry_after_s);
+  if (answer->status < 400 || answer->retry_after_s <= 0)
+    return;
+  int64_t wait_ms =
+      (answer->retry_after_s < HOLD_MAX_S ? answer->retry_after_s : HOLD_MAX_S) * 1000;
+  if (answer->status == 503)
+    http_connection_hold(transport->connection, wait_ms);
+  else
+    transport->events.hold(transport->events.context, request->kind, request->request_id, wait_ms);
 }
 
 static void on_success(struct http_transport *transport, const struct request *request,
@@ -313,7 +321,7 @@ static void on_answer(void *context, const struct http_answer *answer)
   } else if (answer->status < 300) {
     on_success(transport, &request, answer);
   } else {
-    hold(transport, answer);
+    hold(transport, &request, answer);
     http_connection_answered(transport->connection);
     tell_error(transport, &request, answer);
   }

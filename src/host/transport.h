@@ -23,6 +23,8 @@ struct transport_events {
   /* Commands, pushed or asked for. */
   void (*commands)(void *context, const char *endpoint, const char *type, uint32_t request_id,
                    const char *text, size_t size);
+  /* Right before `answered` with an error: the platform asks to wait (core_hold). */
+  void (*hold)(void *context, enum core_message kind, uint32_t request_id, int64_t wait_ms);
   /* The platform's answer; `status` 0 for success. */
   void (*answered)(void *context, enum core_message kind, const char *endpoint, const char *type,
                    uint32_t request_id, int status, const char *reason);
@@ -50,8 +52,8 @@ int mqtt_transport_open(struct transport *transport, struct loop *loop, const st
  * disconnected where no connection can be made, or three requests that began after
  * the last answer have none. Each message that send() took is answered, or `disconnected` is
  * told. A 2xx answer to a result confirms it; other statuses are told as they
- * are, no answer as 504. After Retry-After nothing is sent until then (at most
- * 300 s). */
+ * are, no answer as 504. A 503 with Retry-After speaks for the platform: nothing is
+ * sent until then; another error with it holds what was asked (at most 300 s). */
 int http_transport_open(struct transport *transport, const struct workplace *workplace,
                         const struct config *config, const struct transport_events *events,
                         struct error *error);

@@ -178,17 +178,52 @@ describe("over HTTP", function()
     assert.are.equal(0, elsewhere.connections)
   end)
 
-  it("nothing is sent before Retry-After is over", function()
+  it("nothing is sent before the Retry-After of a 503 is over", function()
     local agent, platform = connected { handlers = { echo = ECHO, count = COUNT } }
     local asked_ms
     platform.fault = first(1, is_poll, function(request)
       asked_ms = world.loop.now_ms()
-      request:reply(429, "", { ["Retry-After"] = "2" })
+      request:reply(503, "", { ["Retry-After"] = "2" })
     end)
     agent:await_log "asks to wait"
     local before = #platform.requests
     world.loop.await("the next request", function() return #platform.requests > before + 1 end)
     assert.is_true(platform.requests[before + 2].at_ms - asked_ms > 1900)
+  end)
+
+  it("the Retry-After of a 429 holds what was asked, and nothing else", function()
+    local agent, platform = connected { handlers = { echo = ECHO, count = COUNT } }
+    local asked_ms
+    platform.fault = first(1,
+      function(request) return request.is_poll and request.type == "echo" end,
+      function(request)
+        asked_ms = world.loop.now_ms()
+        request:reply(429, "", { ["Retry-After"] = "9" })
+      end)
+    agent:await_log "a command request failed"
+    for id = 1, 3 do
+      assert.are.equal(id, platform:call("count", id, nil, 3).payload)
+    end
+    platform.requests = {}
+    world.loop.await("the next poll", function() return platform:polls_of "echo" > 0 end, 15)
+    for _, request in ipairs(platform.requests) do
+      assert.is_true(request.type ~= "echo" or request.at_ms - asked_ms > 8900)
+    end
+    assert.is_true(#platform.requests > 9, "the other type is polled")
+    assert.is_nil(agent:log():find("asks to wait", 1, true))
+  end)
+
+  it("a result that is to wait holds no other up", function()
+    local agent, platform = connected { handlers = { echo = ECHO, count = COUNT } }
+    platform.fault = first(1, is_result, function(request)
+      request:reply(429, "", { ["Retry-After"] = "8" })
+    end)
+    platform:command("echo", 1, '"x"')
+    agent:await_log "result not confirmed.*429"
+    local start_ms = world.loop.now_ms()
+    assert.are.equal(1, platform:call("count", 1, nil, 3).payload)
+    platform:await_result("echo", 1, 15)
+    assert.is_true(world.loop.now_ms() - start_ms > 7500)
   end)
 
   it("an error backs off its own type and no other", function()

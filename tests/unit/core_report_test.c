@@ -158,6 +158,33 @@ static void an_array_refused_with_4xx_goes_one_by_one(void **unused)
   fixture_close(&f);
 }
 
+static void results_that_are_to_wait_do_so_whole_and_alone(void **unused)
+{
+  (void)unused;
+  struct fixture f;
+  fixture_open(&f, &(struct core_options){0});
+  requests_succeed(&f);
+  finish_many(&f, 1, 3, 0);
+  const struct sent held = *fixture_last(&f, CORE_RESULT);
+  core_hold(f.core, CORE_RESULT, held.request_id, 100000);
+  fixture_answer(&f, &held, 429);
+  fixture_pass(&f, 50000);
+  fixture_push(&f, "E1", "a", "[{\"id\":2}]"); /* a repeat does not bring it forward */
+  assert_int_equal(fixture_count(&f, CORE_RESULT), 1);
+  finish_many(&f, 4, 1, 0);
+  assert_int_equal(fixture_count(&f, CORE_RESULT), 2);
+  assert_int_equal(results_in(fixture_last(&f, CORE_RESULT)), 1);
+  fixture_answer(&f, fixture_last(&f, CORE_RESULT), 0);
+  fixture_pass(&f, 49990);
+  assert_int_equal(fixture_count(&f, CORE_RESULT), 2);
+  fixture_pass(&f, 10);
+  assert_int_equal(fixture_count(&f, CORE_RESULT), 3);
+  assert_int_equal(results_in(fixture_last(&f, CORE_RESULT)), 3);
+  fixture_answer(&f, fixture_last(&f, CORE_RESULT), 0);
+  assert_int_equal(fixture_counts(&f).confirmed, 4);
+  fixture_close(&f);
+}
+
 static void five_answers_to_a_single_result_are_final(void **unused)
 {
   (void)unused;
@@ -698,6 +725,7 @@ int main(void)
       cmocka_unit_test(request_ids_start_anywhere_and_are_positive),
       cmocka_unit_test(an_answer_for_another_pair_or_id_confirms_nothing),
       cmocka_unit_test(an_array_refused_with_4xx_goes_one_by_one),
+      cmocka_unit_test(results_that_are_to_wait_do_so_whole_and_alone),
       cmocka_unit_test(five_answers_to_a_single_result_are_final),
       cmocka_unit_test(a_refusal_is_final_only_while_requests_succeed),
       cmocka_unit_test(a_refusal_is_final_where_requests_are_not_answered),

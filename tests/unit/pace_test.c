@@ -273,6 +273,54 @@ static void polls_that_fail_back_off_alone(void **unused)
   fixture_close(&s.f);
 }
 
+static void a_pair_that_is_to_wait_waits_alone_and_as_long(void **unused)
+{
+  (void)unused;
+  struct scene s;
+  open_scene(&s, 1, 2, &(struct core_options){.max_queued = 1});
+  s.f.greedy = false;
+  fixture_connect(&s.f);
+  const struct sent *poll = fixture_sent(&s.f, CORE_REQUEST, 0);
+  assert_string_equal(poll->type, "t00");
+  fixture_push(&s.f, "T0", "t00", "[{\"id\":1},{\"id\":2}]"); /* one found no room */
+  core_hold(s.f.core, CORE_REQUEST, poll->request_id, 60000);
+  core_hold(s.f.core, CORE_REQUEST, 4711, 60000);
+  core_hold(s.f.core, CORE_TELEMETRY, poll->request_id, 1);
+  fixture_answer(&s.f, poll, 429);
+  s.answered = 1;
+  core_hand_out(s.f.core, "t00", 1); /* there is room again */
+  fixture_turn(&s.f);
+  int64_t start_ms = s.f.now_ms;
+  pass(&s, 59900);
+  size_t others = 0;
+  for (size_t i = 1; i < s.f.sent_count; i++) {
+    assert_string_equal(s.f.sent[i].type, "t01");
+    others++;
+  }
+  assert_in_range(others, 5, 9);
+  s.status = 429; /* without a wish: its own back-off, which has grown */
+  while (strcmp(fixture_last(&s.f, CORE_REQUEST)->type, "t00") != 0)
+    fixture_pass(&s.f, STEP_MS);
+  assert_in_range(fixture_last(&s.f, CORE_REQUEST)->at_ms - start_ms, 60000, 60100);
+  assert_in_range(next_poll_ms(&s), 0, 12100);
+  fixture_close(&s.f);
+}
+
+static void a_wish_to_wait_shorter_than_the_back_off_changes_nothing(void **unused)
+{
+  (void)unused;
+  struct scene s;
+  open_scene(&s, 1, 1, &(struct core_options){0});
+  fixture_connect(&s.f);
+  static const int64_t pauses_s[] = {5, 10, 20, 40};
+  s.status = 429;
+  for (size_t i = 0; i < sizeof pauses_s / sizeof *pauses_s; i++) {
+    core_hold(s.f.core, CORE_REQUEST, fixture_last(&s.f, CORE_REQUEST)->request_id, 1000);
+    assert_in_range(next_poll_ms(&s), pauses_s[i] * 790, pauses_s[i] * 1210);
+  }
+  fixture_close(&s.f);
+}
+
 /* Told as malformed elsewhere; the pace stays. */
 static void an_answer_that_is_no_list_slows_nothing(void **unused)
 {
@@ -594,6 +642,8 @@ int main(void)
       cmocka_unit_test(a_pair_is_polled_each_second_for_a_minute_after_a_command),
       cmocka_unit_test(busy_pairs_do_not_starve_idle_ones),
       cmocka_unit_test(polls_that_fail_back_off_alone),
+      cmocka_unit_test(a_pair_that_is_to_wait_waits_alone_and_as_long),
+      cmocka_unit_test(a_wish_to_wait_shorter_than_the_back_off_changes_nothing),
       cmocka_unit_test(an_answer_that_is_no_list_slows_nothing),
       cmocka_unit_test(a_failing_type_does_not_slow_another),
       cmocka_unit_test(a_type_has_an_interval_of_its_own),
