@@ -199,6 +199,7 @@ void ask_answered(struct core *core, struct endpoint *endpoint, const char *type
   pace_answered(core, request_id, is_malformed ? 0 : status);
   if (!status) {
     ask->answer = ASK_SUCCESS;
+    ask->is_malformed_told = false;
     return;
   }
   if (ask->answer != ASK_ERROR && !is_malformed)
@@ -206,6 +207,13 @@ void ask_answered(struct core *core, struct endpoint *endpoint, const char *type
   ask->answer = ASK_ERROR;
   if (!core->options.polls)
     arm_retry(core, ask);
+}
+
+bool ask_is_malformed_news(struct core *core, struct endpoint *endpoint)
+{
+  bool was_told = core->options.polls && endpoint->ask.is_malformed_told;
+  endpoint->ask.is_malformed_told = true;
+  return !was_told;
 }
 
 bool ask_has_success(struct core *core, struct endpoint *endpoint)

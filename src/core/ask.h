@@ -32,7 +32,7 @@ TAILQ_HEAD(fresh_list, type);
 
 enum ask_answer { ASK_NONE, ASK_SUCCESS, ASK_ERROR };
 
-/* Of an endpoint; holds for one connection. */
+/* Of an endpoint; holds for one connection, but for what was told. */
 struct ask_endpoint {
   struct deadline retry;
   TAILQ_ENTRY(endpoint) again;
@@ -43,6 +43,7 @@ struct ask_endpoint {
   uint8_t answer;      /* enum ask_answer: the last one */
   uint8_t failures;
   bool is_again;
+  bool is_malformed_told; /* since the last success, where requests are polls */
 };
 
 /* Of a type. */
@@ -90,6 +91,11 @@ void ask_disconnected(struct core *core);
  * platform does answer, no reason to poll more slowly. */
 void ask_answered(struct core *core, struct endpoint *endpoint, const char *type,
                   uint32_t request_id, int status, const char *reason);
+
+/* A message for this endpoint was no list of commands. Returns whether to tell of
+ * it: where requests are polls once until one succeeds, as a page in the platform's
+ * place answers all of them. */
+bool ask_is_malformed_news(struct core *core, struct endpoint *endpoint);
 
 /* Whether command requests of this endpoint succeed, as far as this connection
  * tells; silence counts as success. */

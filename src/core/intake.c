@@ -121,12 +121,20 @@ void intake_again(struct core *core, const struct intake *intake)
   take_element(core, intake, &element);
 }
 
+static void note_malformed_message(struct core *core, const struct intake *intake, const char *why)
+{
+  if (ask_is_malformed_news(core, intake->endpoint))
+    intake_malformed(core, intake->endpoint->token, intake->type->name, why);
+  else
+    core->counts.malformed++;
+}
+
 void intake_message(struct core *core, const struct intake *intake)
 {
   struct elements elements;
   struct json_fault fault;
   if (elements_open(&elements, intake->text, intake->size_bytes, &fault)) {
-    intake_malformed(core, intake->endpoint->token, intake->type->name, fault.text);
+    note_malformed_message(core, intake, fault.text);
     return;
   }
   for (struct element element; elements_next(&elements, &element);)

@@ -338,6 +338,26 @@ describe("over HTTP", function()
     world.loop.await("the sample", function() return #platform.telemetry == 1 end, 15)
   end)
 
+  it("a page for every poll is told once, until the platform is back", function()
+    local agent, platform = connected { handlers = { count = COUNT } }
+    local function page(count)
+      local left = count
+      platform.fault = function(request)
+        left = left - 1
+        if left >= 0 then
+          request:reply(200, "<html>Please log in</html>")
+        end
+        return left >= 0
+      end
+      world.loop.await("that many polls", function() return left < -1 end)
+    end
+    page(20)
+    assert.are.equal(1, count_lines(agent:log(), "malformed message"))
+    assert.are.equal(1, platform:call("count", 1).payload)
+    page(5)
+    assert.are.equal(2, count_lines(agent:log(), "malformed message"))
+  end)
+
   it("a failed connection is nothing, while others are answered", function()
     local agent, platform = connected { handlers = { count = COUNT } }
     platform.fault = first(2, is_poll, function(request) request:hang_up() end)

@@ -336,6 +336,39 @@ static void an_answer_that_is_no_list_slows_nothing(void **unused)
   fixture_close(&s.f);
 }
 
+/* As a captive portal does. */
+static void a_page_for_every_poll_is_told_once_per_endpoint_until_a_success(void **unused)
+{
+  (void)unused;
+  struct scene s;
+  open_scene(&s, 2, 3, &(struct core_options){0});
+  fixture_connect(&s.f);
+  static const char page[] = "<html>Please log in</html>";
+  size_t told = 0;
+  for (int way = 0; way < 2; way++) {
+    size_t pages = 0;
+    for (int i = 0; i < 60000 / STEP_MS; i++) {
+      for (; s.answered < s.f.sent_count; s.answered++, pages++) {
+        const struct sent *sent = &s.f.sent[s.answered];
+        core_commands(s.f.core, sent->endpoint, sent->type, 0, page, strlen(page), s.f.wall_ms,
+                      s.f.now_ms);
+        core_answered(s.f.core, CORE_REQUEST, sent->endpoint, sent->type, sent->request_id, 200,
+                      "", s.f.now_ms);
+      }
+      fixture_turn(&s.f);
+      fixture_pass(&s.f, STEP_MS);
+    }
+    assert_in_range(pages, 30, 50);
+    told += pages;
+    assert_int_equal(fixture_counts(&s.f).malformed, told);
+    assert_int_equal(fixture_notes(&s.f, CORE_NOTE_MALFORMED), 2);
+    answer(&s);
+    pass(&s, 12000); /* a success of both */
+    forget(&s);
+  }
+  fixture_close(&s.f);
+}
+
 static void a_failing_type_does_not_slow_another(void **unused)
 {
   (void)unused;
@@ -645,6 +678,7 @@ int main(void)
       cmocka_unit_test(a_pair_that_is_to_wait_waits_alone_and_as_long),
       cmocka_unit_test(a_wish_to_wait_shorter_than_the_back_off_changes_nothing),
       cmocka_unit_test(an_answer_that_is_no_list_slows_nothing),
+      cmocka_unit_test(a_page_for_every_poll_is_told_once_per_endpoint_until_a_success),
       cmocka_unit_test(a_failing_type_does_not_slow_another),
       cmocka_unit_test(a_type_has_an_interval_of_its_own),
       cmocka_unit_test(a_new_type_is_polled_at_once),
