@@ -1,5 +1,6 @@
 #include "host/http_helper.h"
 
+#include "base/clock.h"
 #include "base/frame.h"
 #include "base/http_frames.h"
 #include "base/log.h"
@@ -13,47 +14,75 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum {
-  CONNECT_MS = 10 * 1000,
-  SILENCE_S = 10,
-  TOTAL_MS = 120 * 1000,
-  BODY_MAX_BYTES = 16 * 1024 * 1024,
+struct waiting {
+  uint32_t number; /* 0: free */
+  int64_t until_ms;
 };
 
 struct http_helper {
   const struct workplace *workplace;
   const struct config *config;
+  struct http_helper_limits limits;
   struct http_helper_ports ports;
   char *program;
   struct process *process; /* NULL: none runs */
   struct frame_reader reader;
+  struct waiting waiting[HTTP_HELPER_MAX]; /* for an answer */
+  struct loop_timer *watchdog;
 };
 
-struct http_helper *http_helper_create(const struct workplace *workplace,
-                                       const struct config *config,
-                                       const struct http_helper_ports *ports)
+/* ---- what is waited for ---- */
+
+static struct waiting *find_waiting(struct http_helper *helper, uint32_t number)
 {
-  struct http_helper *helper = memory_zeroed(1, sizeof *helper);
-  helper->workplace = workplace;
-  helper->config = config;
-  helper->ports = *ports;
-  const char *slash = strrchr(workplace->program, '/'); /* it lies beside kaalua-worker */
-  helper->program = memory_format("%.*s/kaalua-http", (int)(slash - workplace->program),
-                                  workplace->program);
-  return helper;
+  for (size_t i = 0; i < HTTP_HELPER_MAX; i++)
+    if (helper->waiting[i].number == number)
+      return &helper->waiting[i];
+  return NULL;
 }
+
+static int64_t first_until_ms(const struct http_helper *helper)
+{
+  int64_t first_ms = INT64_MAX;
+  for (size_t i = 0; i < HTTP_HELPER_MAX; i++)
+    if (helper->waiting[i].number && helper->waiting[i].until_ms < first_ms)
+      first_ms = helper->waiting[i].until_ms;
+  return first_ms;
+}
+
+static void set_waiting(struct http_helper *helper, struct waiting *place, uint32_t number)
+{
+  place->number = number;
+  place->until_ms = clock_monotonic_ms() + helper->limits.total_ms + helper->limits.grace_ms;
+  loop_timer_set(helper->watchdog, first_until_ms(helper));
+}
+
+/* ---- its end ---- */
 
 static void release(struct http_helper *helper)
 {
   process_release(helper->process);
   helper->process = NULL;
   frame_reader_clear(&helper->reader);
+  memset(helper->waiting, 0, sizeof helper->waiting);
+  loop_timer_set(helper->watchdog, INT64_MAX);
 }
 
 static void lose(struct http_helper *helper, const char *why)
 {
   release(helper);
   helper->ports.lost(helper->ports.context, why);
+}
+
+/* It keeps its limits itself, unless it hangs. */
+static void on_watchdog(void *context)
+{
+  struct http_helper *helper = context;
+  int64_t first_ms = first_until_ms(helper);
+  if (first_ms <= clock_monotonic_ms())
+    lose(helper, "kaalua-http hangs, and is ended");
+  else
+    loop_timer_set(helper->watchdog, first_ms);
 }
 
 static void on_ended(void *context, const struct worker_ending *ending)
@@ -69,6 +98,8 @@ static void on_ended(void *context, const struct worker_ending *ending)
     snprintf(why, sizeof why, "kaalua-http was ended by signal %d", ending ? WTERMSIG(status) : 9);
   lose(helper, why);
 }
+
+/* ---- what it says ---- */
 
 /* Its complaints, line by line. */
 static void log_output(const char *bytes, size_t size)
@@ -90,6 +121,9 @@ static bool on_frame(struct http_helper *helper, struct frame *frame)
   answer.note = note;
   answer.body = frame_get_bytes(frame, &answer.body_bytes);
   bool is_sound = frame->kind == HTTP_ANSWER && !frame->bad;
+  struct waiting *place = answer.number ? find_waiting(helper, answer.number) : NULL;
+  if (is_sound && place)
+    set_waiting(helper, place, 0);
   if (is_sound)
     helper->ports.answered(helper->ports.context, &answer);
   free(note);
@@ -113,6 +147,8 @@ static void on_received(void *context, enum process_stream stream, const char *b
     lose(helper, "kaalua-http does not speak this version's frames");
 }
 
+/* ---- what it is told ---- */
+
 static void put_base(const struct config *config, struct buffer *out)
 {
   bool is_v6 = strchr(config->host, ':') != NULL;
@@ -132,10 +168,10 @@ static void send_setup(struct http_helper *helper)
                                config->username, config->password_file};
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
     frame_put_text(&out, texts[i]);
-  frame_put_i64(&out, CONNECT_MS);
-  frame_put_i64(&out, SILENCE_S);
-  frame_put_i64(&out, TOTAL_MS);
-  frame_put_i64(&out, BODY_MAX_BYTES);
+  frame_put_i64(&out, helper->limits.connect_ms);
+  frame_put_i64(&out, helper->limits.silence_s);
+  frame_put_i64(&out, helper->limits.total_ms);
+  frame_put_i64(&out, helper->limits.max_body);
   frame_end(&out, at);
   process_send(helper->process, out.data, out.size_bytes);
   buffer_clear(&out);
@@ -186,8 +222,10 @@ int http_helper_start(struct http_helper *helper, struct error *error)
 int http_helper_post(struct http_helper *helper, uint32_t number, const char *path,
                      const char *body, size_t size)
 {
-  if (!helper->process)
+  struct waiting *place = find_waiting(helper, 0);
+  if (!helper->process || !place)
     return -EAGAIN;
+  set_waiting(helper, place, number);
   struct buffer out = {0};
   size_t at = frame_begin(&out, HTTP_REQUEST);
   frame_put_u32(&out, number);
@@ -199,11 +237,31 @@ int http_helper_post(struct http_helper *helper, uint32_t number, const char *pa
   return 0;
 }
 
+/* ---- its life ---- */
+
+struct http_helper *http_helper_create(const struct workplace *workplace,
+                                       const struct config *config,
+                                       const struct http_helper_limits *limits,
+                                       const struct http_helper_ports *ports)
+{
+  struct http_helper *helper = memory_zeroed(1, sizeof *helper);
+  helper->workplace = workplace;
+  helper->config = config;
+  helper->limits = *limits;
+  helper->ports = *ports;
+  const char *slash = strrchr(workplace->program, '/'); /* it lies beside kaalua-worker */
+  helper->program = memory_format("%.*s/kaalua-http", (int)(slash - workplace->program),
+                                  workplace->program);
+  helper->watchdog = loop_timer_create(workplace->loop, on_watchdog, helper);
+  return helper;
+}
+
 void http_helper_destroy(struct http_helper *helper)
 {
   if (!helper)
     return;
   release(helper);
+  loop_timer_destroy(helper->watchdog);
   free(helper->program);
   free(helper);
 }

@@ -15,7 +15,7 @@
 #include <string.h>
 
 enum {
-  REQUESTS_MAX = 8,      /* under way; the core sends at most six polls */
+  REQUESTS_MAX = HTTP_HELPER_MAX, /* under way; the core sends at most six polls */
   HOLD_MAX_S = 300,       /* of Retry-After */
   NO_ANSWER_STATUS = 504, /* what a message without an answer is told to have got */
   NO_STATUS = -1,         /* the same for a command request, which tells it in words */
@@ -351,7 +351,14 @@ int http_transport_open(struct transport *transport, const struct workplace *wor
   self->config = config;
   self->scheme = config_topic_scheme(config);
   const struct http_helper_ports ports = {.context = self, .answered = on_answer, .lost = on_lost};
-  self->helper = http_helper_create(workplace, config, &ports);
+  const struct http_helper_limits limits = {
+      .connect_ms = 10 * 1000,
+      .silence_s = 10,
+      .total_ms = 120 * 1000,
+      .max_body = 16 * 1024 * 1024,
+      .grace_ms = 10 * 1000,
+  };
+  self->helper = http_helper_create(workplace, config, &limits, &ports);
   const struct http_connection_ports connection_ports = {
       .context = self,
       .connected = on_connected,

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { PASSWORD_MAX_BYTES = 4096, KEEPALIVE_S = 60 };
@@ -39,17 +40,29 @@ static size_t on_body(char *bytes, size_t one, size_t size, void *context)
   return size;
 }
 
+/* Returns how many bytes of the file there are in `text`; a FIFO, or a device, could
+ * make all requests wait. */
+static ssize_t read_file(const char *path, char *text, size_t most, char **fault)
+{
+  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+  struct stat status;
+  bool is_known = fd >= 0 && fstat(fd, &status) == 0;
+  ssize_t size = is_known && S_ISREG(status.st_mode) ? read(fd, text, most) : -1;
+  if (is_known && !S_ISREG(status.st_mode))
+    *fault = memory_format("%s: Not a regular file", path);
+  else if (size < 0)
+    *fault = memory_format("%s: %s", path, strerror(errno));
+  if (fd >= 0)
+    close(fd);
+  return size;
+}
+
 /* Reads the first line of the password's file, without its end. */
 static void read_password(struct transfer *transfer)
 {
   const char *path = transfer->setup->password_file;
   char text[PASSWORD_MAX_BYTES];
-  int fd = *path ? open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY) : -1;
-  ssize_t size = fd < 0 ? -1 : read(fd, text, sizeof text);
-  if (*path && size < 0)
-    transfer->fault = memory_format("%s: %s", path, strerror(errno));
-  if (fd >= 0)
-    close(fd);
+  ssize_t size = *path ? read_file(path, text, sizeof text, &transfer->fault) : -1;
   const char *end = size > 0 ? memchr(text, '\n', (size_t)size) : NULL;
   size_t length = end ? (size_t)(end - text) : size > 0 ? (size_t)size : 0;
   if (length && text[length - 1] == '\r')

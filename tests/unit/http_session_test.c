@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -354,6 +355,28 @@ static void a_password_that_cannot_be_read_is_told(void **unused)
   close_scene(&s);
 }
 
+static void a_password_file_that_would_wait_is_refused(void **unused)
+{
+  (void)unused;
+  char folder[] = "/tmp/http_session_test.XXXXXX", path[64];
+  assert_non_null(mkdtemp(folder));
+  snprintf(path, sizeof path, "%s/fifo", folder);
+  assert_int_equal(mkfifo(path, 0600), 0);
+  const char *const files[] = {path, folder, "/dev/zero"};
+  for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+    struct scene s;
+    open_scene(&s);
+    set_up(&s, s.port, "me", files[i]);
+    post(&s, 1, "/quick");
+    struct answer answer = await_answer(&s);
+    assert_int_equal(answer.status, 0);
+    assert_non_null(strstr(answer.note, ": Not a regular file"));
+    close_scene(&s);
+  }
+  unlink(path);
+  rmdir(folder);
+}
+
 static void it_ends_where_the_other_side_speaks_otherwise(void **unused)
 {
   (void)unused;
@@ -393,6 +416,7 @@ int main(void)
       cmocka_unit_test(no_cookie_is_kept),
       cmocka_unit_test(a_port_where_nobody_listens_is_unreachable),
       cmocka_unit_test(a_password_that_cannot_be_read_is_told),
+      cmocka_unit_test(a_password_file_that_would_wait_is_refused),
       cmocka_unit_test(it_ends_where_the_other_side_speaks_otherwise),
       cmocka_unit_test(it_ends_with_its_frames_also_while_it_waits),
   };
