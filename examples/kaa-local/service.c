@@ -198,11 +198,11 @@ bool service_write_element(struct service *service, const struct stored_command 
 struct writing {
   struct service *service;
   struct buffer *out;
+  bool is_full;
 };
 
-static void write_outstanding(void *context, const struct stored_command *command)
+static void append_element(struct writing *writing, const struct stored_command *command)
 {
-  struct writing *writing = context;
   if (writing->out->size_bytes)
     buffer_append_char(writing->out, ',');
   if (!service_write_element(writing->service, command, writing->out))
@@ -211,10 +211,26 @@ static void write_outstanding(void *context, const struct stored_command *comman
   service_write_element(writing->service, command, writing->out);
 }
 
+/* What goes beyond the limit is listed once there is less before it. */
+static void write_outstanding(void *context, const struct stored_command *command)
+{
+  struct writing *writing = context;
+  if (writing->is_full)
+    return;
+  size_t size_before = writing->out->size_bytes;
+  uint64_t delivered_before = writing->service->delivered;
+  append_element(writing, command);
+  if (!size_before || writing->out->size_bytes <= SERVICE_LISTED_BYTES)
+    return;
+  writing->is_full = true;
+  writing->out->size_bytes = size_before;
+  writing->service->delivered = delivered_before;
+}
+
 void service_write_outstanding(struct service *service, const struct endpoint *endpoint,
                                const char *type, struct buffer *out)
 {
-  struct writing writing = {service, out};
+  struct writing writing = {.service = service, .out = out};
   command_store_outstanding(service->options.database, endpoint->id, type, clock_wall_ms(),
                             write_outstanding, &writing);
 }

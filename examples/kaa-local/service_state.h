@@ -29,7 +29,10 @@ void service_push(struct service *service, const struct endpoint *endpoint, cons
 bool service_write_element(struct service *service, const struct stored_command *command,
                            struct buffer *out);
 
-/* Appends all outstanding commands of a type, without brackets. */
+enum { SERVICE_LISTED_BYTES = 15 * 1000 * 1000 }; /* the broker takes no message over 16 MiB */
+
+/* Appends the outstanding commands of a type, without brackets, the oldest first: at
+ * most SERVICE_LISTED_BYTES of them, but one at least. */
 void service_write_outstanding(struct service *service, const struct endpoint *endpoint,
                                const char *type, struct buffer *out);
 

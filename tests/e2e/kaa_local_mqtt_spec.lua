@@ -67,6 +67,28 @@ describe("a device that never subscribes", function()
     assert.are.equal(first + 1, second)
   end)
 
+  it("gets the oldest 15 MB where more is outstanding, and the rest later", function()
+    local server = kaa_local.start { "--token", "T1=E1" }
+    local payload = '"' .. ("x"):rep(250000) .. '"'
+    local ids = {}
+    for i = 1, 72 do
+      ids[i] = server:invoke("E1", "big", payload)
+    end
+    local device = server:mqtt "T1"
+    local reply = device:ask("cex/command/big/1", "{}")
+    local listed = elements(reply)
+    assert.is_true(#reply > 14.7e6 and #reply <= 15e6 + 2, #reply .. " bytes")
+    local results = {}
+    for i, element in ipairs(listed) do
+      assert.are.equal(ids[i], element.id)
+      results[i] = ('{"id":%d,"statusCode":200}'):format(element.id)
+    end
+    device:ask("cex/result/big/2", "[" .. table.concat(results, ",") .. "]")
+    local rest = elements(device:ask("cex/command/big/3", "{}"))
+    assert.are.equal(72 - #listed, #rest)
+    assert.are.equal(ids[72], rest[#rest].id)
+  end)
+
   it("gets an answer to a request with no id on the topic of pushes", function()
     local _, device = scene()
     assert.are.equal("[]", device:ask("cex/command/reboot", "{}"))
