@@ -1,9 +1,12 @@
--- handlers/reboot.lua: answers, then the device reboots
+-- handlers/reboot.lua: reboots the device, and answers once it is back
 --
--- The command must leave the answer time to get out. The default has systemd reboot
--- in a minute, and says why it cannot. BusyBox: command = { "/sbin/reboot", "-d", "5" },
--- detach = true. sysvinit: detach = true. systemd 254 and later can be quicker:
--- command = { "/usr/bin/systemctl", "reboot", "--when=+5s" }.
+-- The command waits for the kernel to be another one's start. Where the reboot does
+-- not come within 15 minutes, the answer is 504. BusyBox: command = { "/sbin/reboot" };
+-- systemd-less images with sysvinit: command = { "/sbin/shutdown", "-r", "now" }.
+--
+-- Where the agent does not run as root, its user must be allowed to reboot: by a polkit
+-- rule for org.freedesktop.login1.reboot; or, without polkit, by a NOPASSWD line of
+-- sudoers, "/usr/bin/sudo" in needs.exec, command = { "/usr/bin/sudo", "-n", "/sbin/reboot" }.
 return {
   summary = "Reboot the device",
   needs = {
@@ -16,18 +19,18 @@ return {
       type = "array",
       items = { type = "string" },
       length = { 1, 8 },
-      default = { "/usr/sbin/shutdown", "-r", "+1" },
+      default = { "/usr/bin/systemctl", "reboot" },
     },
-    detach = { type = "boolean", default = false, summary = "the command waits by itself" },
+    within_s = { type = "integer", min = 10, max = 86400, default = 900 },
   },
   run = function()
     if not kaa.settings.allow then
       return 403, "Rebooting is off: set settings.reboot.allow in the configuration"
     end
-    local started, message = kaa.exec(kaa.settings.command, { detach = kaa.settings.detach })
-    if not started then
-      return nil, message
-    end
-    return 200, "OK", "Rebooting"
+    assert(kaa.resume_after("reboot", nil, { within_s = kaa.settings.within_s }))
+    assert(kaa.exec(kaa.settings.command))
+  end,
+  resume = function(_, _, away)
+    return 200, "OK", { away_s = away.s }
   end,
 }

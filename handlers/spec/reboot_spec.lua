@@ -1,5 +1,7 @@
 local testing = require "kaa.testing"
 
+local SYSTEMD = "/usr/bin/systemctl reboot"
+
 local function reboot(settings, exec)
   return testing.device("handlers/reboot.lua", { settings = settings, exec = exec })
 end
@@ -12,34 +14,33 @@ describe("reboot", function()
       assert.equal(403, status)
       assert.equal("Rebooting is off: set settings.reboot.allow in the configuration", reason)
       assert.same({}, device.executed)
+      assert.is_nil(device.waiting)
     end
   end)
 
-  it("schedules the reboot and answers", function()
-    local device = reboot({ allow = true }, { ["/usr/sbin/shutdown -r +1"] = { code = 0 } })
-    local status, reason, payload = device:command()
-    assert.same({ 200, "OK", "Rebooting" }, { status, reason, payload })
-    assert.same({ { "/usr/sbin/shutdown", "-r", "+1" } }, device.executed)
+  it("waits for the device to be back, and answers how long it was away", function()
+    local device = reboot({ allow = true }, { [SYSTEMD] = { code = 0 } })
+    assert.same({}, { device:command() })
+    assert.same({ { "/usr/bin/systemctl", "reboot" } }, device.executed)
+    assert.equal("reboot", device.waiting)
+    assert.same({ 200, "OK", { away_s = 41.5 } }, { device:resume(41.5) })
   end)
 
-  it("leaves a command that waits by itself behind", function()
-    local detached
-    local device = reboot({ allow = true, detach = true, command = { "/sbin/reboot", "-d", "5" } },
-      function(_, options)
-        detached = options.detach
-        return { code = 0 }
-      end)
-    assert.equal(200, (device:command()))
-    assert.is_true(detached)
-    assert.same({ { "/sbin/reboot", "-d", "5" } }, device.executed)
+  it("leaves the time out where the clock cannot be trusted", function()
+    local device = reboot({ allow = true, within_s = 60 }, { [SYSTEMD] = { code = 0 } })
+    device:command()
+    local status, reason, payload = device:resume()
+    assert.same({ 200, "OK", {} }, { status, reason, payload })
   end)
 
   it("answers 500 with the reason where rebooting fails", function()
     local device = reboot({ allow = true }, {
-      ["/usr/sbin/shutdown -r +1"] = { code = 1, stderr = "Access denied\nmore\n" },
+      [SYSTEMD] = { code = 1, stderr = "Access denied\nmore\n" },
     })
     local status, reason, payload = device:command()
-    assert.same({ 500, "shutdown exited with 1: Access denied", nil }, { status, reason, payload })
+    assert.equal(500, status)
+    assert.matches("systemctl exited with 1: Access denied", reason, 1, true)
+    assert.is_nil(payload)
   end)
 
   it("executes nothing but what reboots", function()

@@ -27,8 +27,10 @@ local FIELDS = {
   tls = { type = "table", fields = { ca_file = TEXT, cert_file = TEXT, key_file = TEXT } },
   handlers = { type = "any" },
   state = TEXT,
+  control = TEXT,
   settings = { type = "table" },
   extensions = { type = "table", fields = { cex = INSTANCE, dcx = INSTANCE, epmx = INSTANCE } },
+  durability = { type = "string", enum = { "full", "normal" } },
   id_reuse = { type = "string", enum = { "allow", "never" } },
   log_level = { type = "string", enum = { "debug", "info", "warn", "error" } },
   keepalive_s = { type = "integer", min = 5, max = 65535 },
@@ -36,7 +38,7 @@ local FIELDS = {
   worker_idle_s = { type = "number", min = 0.1, max = 86400 },
 }
 
-local LATER = { control = true, durability = true, handler_user = true }
+local LATER = { handler_user = true }
 local ELSEWHERE = {
   password = 'not written here: put it into a file of its own and name that, password_file = "…"',
 }
@@ -70,7 +72,7 @@ end
 local function check_url(value, add)
   local fault = value.url and url_fault(value.url)
   if fault then
-    add({ "url" }, fault, nil, find(value.url, "@", 1, true) and true)
+    add({ "url" }, fault, nil, find(value.url, "[@?#]") and true) -- may hold a secret
   end
 end
 

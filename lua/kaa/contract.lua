@@ -8,12 +8,17 @@
 ---   needs       { exec = true | { paths }, write = …, net = …, native = … }
 ---   settings    the configuration's values with the handler's defaults
 ---   params      schema of the payload, or nil
+---   max_age_s   number or nil, seconds after its receipt from which a command is not begun
+---   on_interrupt  "report", "retry" or "resume": what becomes of a command that had begun
+---               when the agent was killed
+---   resume      the function that goes on with such a command, or nil
 ---   poll_s      number or nil, the pace at which commands are polled over HTTP
 ---   run         the function that commands are given to; nil where the file only ticks
 ---   tick        the function that is called each every_s seconds, or nil
 ---   every_s     number, and
 ---   per         "endpoint" or "agent": only with tick
 ---   place       "park.lua:7", where run begins, or else tick
+---   resume_place  the same of resume, or nil
 local faults = require "kaa.faults"
 local needs = require "kaa.needs"
 local params = require "kaa.params"
@@ -30,6 +35,7 @@ local contract = {}
 
 local REASON_BYTES = 256
 local WRITE_RUN = 'run = function(command) return 200, "OK" end'
+local WRITE_RESUME = 'resume = function(command, saved, away) return 200, "OK" end'
 local WRITE_TICK = "tick = function(endpoint) kaa.telemetry { temperature = 21.5 } end"
 
 -- The keys with a plain value; the others have checks of their own.
@@ -37,19 +43,18 @@ local PLAIN = {
   summary = { type = "string", length = 200, pattern = "^[^\0-\31\127]+$" },
   timeout_s = { type = "number", min = 0.1, max = 86400, default = 30 },
   memory_mib = { type = "integer", min = 1, max = 1024, default = 32 },
+  max_age_s = { type = "number", min = 0.1, max = 30 * 86400 },
+  on_interrupt = { type = "string", enum = { "report", "retry", "resume" } },
   poll_s = { type = "number", min = 1, max = 86400 },
   every_s = { type = "number", min = 0.1, max = 86400 },
   per = { type = "string", enum = { "endpoint", "agent" } },
 }
 
-local KEYS = { "summary", "needs", "settings", "params", "timeout_s", "memory_mib", "poll_s",
-  "every_s", "per", "tick", "run" }
+local KEYS = { "summary", "needs", "settings", "params", "timeout_s", "memory_mib", "max_age_s",
+  "on_interrupt", "poll_s", "every_s", "per", "tick", "run", "resume" }
 
 -- Keys of the design that this version does not have.
-local LATER = {
-  max_age_s = true, workers = true, ordered = true, exclusive = true, on_interrupt = true,
-  resume = true,
-}
+local LATER = { workers = true, ordered = true, exclusive = true }
 
 local function add_unknown(key, value, add)
   if type(key) ~= "string" then
@@ -133,10 +138,20 @@ local function refuse_keys(handler, keys, message, add)
   end
 end
 
+local function check_resume(handler, add)
+  check_function(handler, "resume", WRITE_RESUME, add)
+  if handler.on_interrupt == "resume" and handler.resume == nil then
+    add({ "on_interrupt" }, '"resume" without a resume function; write: ' .. WRITE_RESUME)
+  end
+end
+
 --- A file runs commands, or ticks, or both.
 local function check_functions(handler, add)
   check_function(handler, "run", WRITE_RUN, add)
   check_function(handler, "tick", WRITE_TICK, add)
+  if handler.run ~= nil then
+    check_resume(handler, add)
+  end
   if handler.tick ~= nil and handler.every_s == nil then
     add({ "tick" }, "without its interval; write: every_s = 60")
   elseif handler.tick == nil then
@@ -145,7 +160,8 @@ local function check_functions(handler, add)
   if handler.run == nil and handler.tick == nil and handler.every_s == nil then
     add({ "run" }, "missing; write: " .. WRITE_RUN)
   elseif handler.run == nil then
-    refuse_keys(handler, { "params", "poll_s" }, "without a run; write: " .. WRITE_RUN, add)
+    refuse_keys(handler, { "params", "poll_s", "max_age_s", "on_interrupt", "resume" },
+      "without a run; write: " .. WRITE_RUN, add)
   end
 end
 
@@ -198,16 +214,18 @@ function contract.check(value, context)
   if #list > 0 then
     return nil, faults.sorted(list)
   end
-  checked.run, checked.tick = handler.run, handler.tick
+  checked.run, checked.tick, checked.resume = handler.run, handler.tick, handler.resume
+  checked.on_interrupt = checked.on_interrupt or (checked.resume and "resume" or "report")
   checked.per = checked.tick and (checked.per or "endpoint")
   checked.place = place_of(checked.run or checked.tick)
+  checked.resume_place = checked.resume and place_of(checked.resume)
   return checked
 end
 
 --- What the host is told of a contract, as plain values for JSON.
 ---@param checked table a contract
 ---@return {summary: string?, timeout_s: number, memory_mib: integer, needs: table, run: boolean,
----  every_s: number?, per: string?, poll_s: number?}
+---  every_s: number?, per: string?, poll_s: number?, on_interrupt: string, resume: boolean}
 function contract.describe(checked)
   return {
     summary = checked.summary,
@@ -218,6 +236,8 @@ function contract.describe(checked)
     every_s = checked.every_s,
     per = checked.per,
     poll_s = checked.poll_s,
+    on_interrupt = checked.on_interrupt,
+    resume = checked.resume ~= nil,
   }
 end
 

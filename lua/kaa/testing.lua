@@ -74,7 +74,7 @@ local function through_json(value)
   return jsontext.decode(json)
 end
 
-local function judged(checked, outcome)
+local function judged(place, outcome)
   if not outcome[1] then
     local status, reason, payload = result.failure(outcome[2])
     if status then
@@ -85,15 +85,40 @@ local function judged(checked, outcome)
   local status, reason, payload =
     result.normalise(outcome.n - 1, table.unpack(outcome, 2, outcome.n))
   if not status then
-    return 500, result.reason(500, checked.place .. ": " .. reason)
+    return 500, result.reason(500, place .. ": " .. reason)
   end
   return status, reason, payload
 end
 
+--- Whether what a function gave leaves a command waiting that called kaa.resume_after.
+local function is_normal(outcome)
+  return outcome[1] and (outcome[2] or type(outcome[3]) ~= "string")
+end
+
+--- Calls run or resume. Returns nothing where the command waits for a restart.
+local function answer(device, place, called, ...)
+  device.kaa.endpoint, device.running = device.command_given.endpoint, true
+  local outcome = table.pack(pcall(called, ...))
+  device.kaa.endpoint, device.running = nil, nil
+  if device.waiting and is_normal(outcome) then
+    return nil
+  end
+  device.waiting = nil
+  local status, reason, payload = judged(place, outcome)
+  local sent, fault, size_bytes = through_json(payload)
+  if fault then
+    return 500, result.reason(500, place .. ": " .. fault), nil
+  elseif size_bytes then
+    return 500, ("Result too large: %d bytes, limit %d"):format(size_bytes, jsontext.MAX_BYTES), nil
+  end
+  return status, reason, sent
+end
+
 --- Sends the handler a command and gives its result as the platform would get it.
 ---@param payload any|nil nil: none; kaa.null: null
----@param fields {id: integer?, endpoint: string?, received_at: number?}|nil of the command
----@return integer status
+---@param fields {id: integer?, endpoint: string?, received_at: number?, age_s: number?}|nil of the
+---  command; `age_s`: how long ago the device got it, for max_age_s
+---@return integer|nil status nil: it waits for a restart (`device.waiting`), see Device:resume
 ---@return string reason
 ---@return any payload nil: none
 function Device:command(payload, fields)
@@ -105,28 +130,39 @@ function Device:command(payload, fields)
   if not self.contract.run then
     return 501, ("No handler for %s: %s.lua only ticks"):format(self.type, self.type), nil
   end
+  local max_age_s, age_s = self.contract.max_age_s, fields.age_s or 0
+  if max_age_s and age_s > max_age_s then
+    return 410, ("Expired: %.14g s old"):format(age_s), nil
+  end
   local given, refusal = contract.params_of(self.contract, received)
   if refusal then
     return 400, refusal, nil
   end
   self.last_id = fields.id or self.last_id + 1
-  self.kaa.endpoint = fields.endpoint or self.endpoint
-  local outcome = table.pack(pcall(self.contract.run, {
+  self.command_given = {
     id = self.last_id,
     type = self.type,
-    endpoint = self.kaa.endpoint,
+    endpoint = fields.endpoint or self.endpoint,
     payload = given,
     received_at = fields.received_at or self.now,
-  }))
-  self.kaa.endpoint = nil
-  local status, reason, answer = judged(self.contract, outcome)
-  local sent, fault, size_bytes = through_json(answer)
-  if fault then
-    return 500, result.reason(500, self.contract.place .. ": " .. fault), nil
-  elseif size_bytes then
-    return 500, ("Result too large: %d bytes, limit %d"):format(size_bytes, jsontext.MAX_BYTES), nil
+  }
+  self.waiting, self.saved = nil, nil
+  return answer(self, self.contract.place, self.contract.run, self.command_given)
+end
+
+--- Goes on with the last command after a restart: calls resume with what it saved last, as
+--- after kaa.resume_after, or as if the agent had been killed in the middle of it.
+---@param away_s number|nil seconds that it was away; nil: not known
+---@return integer|nil status as of Device:command
+---@return string reason
+---@return any payload
+function Device:resume(away_s)
+  if not self.contract.resume or not self.command_given then
+    error(self.type .. ".lua has no resume, or no command yet; write: device:command()", 2)
   end
-  return status, reason, sent
+  self.waiting = nil
+  return answer(self, self.contract.resume_place, self.contract.resume, self.command_given,
+    self.saved, { s = away_s })
 end
 
 --- Calls the handler's tick, for the device's endpoint or, with `per = "agent"`, for none.
@@ -143,7 +179,7 @@ function Device:tick(endpoint)
   local outcome = table.pack(pcall(self.contract.tick, self.kaa.endpoint))
   self.kaa.endpoint = nil
   if not outcome[1] then
-    local status, reason = judged(self.contract, outcome)
+    local status, reason = judged(self.contract.place, outcome)
     return status >= 200 and status <= 299, reason
   elseif not outcome[2] and type(outcome[3]) == "string" then
     return false, result.reason(500, outcome[3])
@@ -153,14 +189,16 @@ end
 
 --- Loads a handler file. Raises with all its faults where it has any.
 ---@param path string of the handler file; its name is the command type
----@param options {settings: table?, endpoint: string?, ceiling: string[]?, now: number?, root: string?,
+---@param options {settings: table?, store: table?, shared: table?, endpoint: string?, ceiling: string[]?, now: number?, root: string?,
 ---  exec: table<string, table>|fun(argv: string[], options: table): table}|nil
 ---  `settings` as in the configuration; `root` a directory that stands in for / where the handler
 ---  opens, removes and renames files; `exec` what executed programs give: by command line,
 ---  or a function; each { code = 0, signal = nil, stdout = "", stderr = "" }
 ---@return table device with `samples` (sent by kaa.telemetry), `metadata` (all keys given to
 ---  kaa.metadata), `executed` (argv of kaa.exec), `logged` ({ level, message }), `now` (what
----  kaa.now() gives; kaa.sleep adds to it), `contract`
+---  kaa.now() gives; kaa.sleep adds to it), `store` and `shared` (what kaa.store and kaa.shared
+---  hold, by key; the options' to begin with), `waiting` ("reboot" or "restart", where a command
+---  waits), `saved` (what its resume is given), `contract`
 function testing.device(path, options)
   options = options or {}
   local directory, name = tostring(path):match("^(.-)/?([^/]+)%.lua$")
@@ -171,6 +209,7 @@ function testing.device(path, options)
   local chunk, source = name .. ".lua", read(path)
   local device = setmetatable({
     type = name, options = options, samples = {}, metadata = {}, executed = {}, logged = {},
+    store = options.store or {}, shared = options.shared or {},
     last_id = 0,
     now = options.now or 1767225600.0, endpoint = options.endpoint or "test-endpoint",
   }, Device)

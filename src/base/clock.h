@@ -1,5 +1,6 @@
-/* Two clocks: one that only goes forward, for limits and intervals, and the
- * wall clock, for stamps that people read. */
+/* Three clocks: one that only goes forward, for limits and intervals; one that
+ * goes forward while the machine sleeps, too, for ages; and the wall clock, for
+ * stamps that people read. */
 #ifndef KAALUA_BASE_CLOCK_H
 #define KAALUA_BASE_CLOCK_H
 
@@ -7,6 +8,10 @@
 
 /* Milliseconds since an unspecified start; never goes back. */
 int64_t clock_monotonic_ms(void);
+
+/* Milliseconds since the machine was started, sleep included: the same for all
+ * processes until the next start. */
+int64_t clock_boot_ms(void);
 
 /* Milliseconds since 1970-01-01 UTC, as the machine believes. */
 int64_t clock_wall_ms(void);

@@ -4,7 +4,7 @@
  * that the host started becomes a subreaper, forks the one that does the work,
  * and ends everything beneath it when its lifeline closes.
  *
- *   kaalua-worker lua                 fd 3 frames, fd 4 lifeline
+ *   kaalua-worker lua                 fd 3 frames, fd 4 lifeline, fd 6 marks
  *   kaalua-worker exec PROGRAM ARG…   fd 0, 1, 2 the program's, fd 4 lifeline
  *   kaalua-worker detach PROGRAM ARG… the same, but the leader sends its ending
  *                                     (wait_status 0) as soon as the program has
@@ -13,6 +13,13 @@
  *   kaalua-worker serve PROGRAM       fd 3 the program's frames, fd 4 lifeline: a
  *                                     program of our own (base/http_frames.h), which
  *                                     hears of its end by the end of its frames
+ *
+ * fd 5, where it is open, is a file of the host's state on which each leader but
+ * detach's takes a POSIX read lock (F_SETLK, F_RDLCK, whole file) for its life: a
+ * new host waits until the leaders of the one before it are gone. Only the leader keeps it.
+ *
+ * fd 6, where it is open, is the worker's file of marks (base/marks.h): only the
+ * working process maps it, and closes the descriptor; a worker that cannot map it ends.
  *
  * The lifeline, a socket. Host to leader: WORKER_LIFELINE_ASK (one byte: asks
  * the working process to stop: SIGUSR1, for a program SIGTERM to its group; a
@@ -29,7 +36,12 @@
 
 #include <stdint.h>
 
-enum { WORKER_FRAMES_FD = 3, WORKER_LIFELINE_FD = 4 };
+enum {
+  WORKER_FRAMES_FD = 3,
+  WORKER_LIFELINE_FD = 4,
+  WORKER_PRESENCE_FD = 5,
+  WORKER_MARKS_FD = 6,
+};
 
 enum { WORKER_LIFELINE_ASK = 'A' };
 
@@ -62,8 +74,27 @@ enum worker_frame {
    *   text  type
    *   text  endpoint    its token
    *   i64   received_at milliseconds since 1970 UTC
+   *   i64   received_boot  clock_boot_ms() at the first receipt, -1: before the machine was
+   *                     started; max_age_s counts from it, and -1 is older than any
+   *   i64   sequence    for the marks; 0: none are to be written
+   *   u8    retried     1: it has begun before; past its age it is answered as interrupted
    *   bytes element     the command as delivered (11/CEP): {"id":…,"payload":…} */
   WORKER_COMMAND = 'C',
+
+  /* host → worker: a command whose `resume` is to be called, in its turn. MARK and
+   * FINISHED answer it as a command. The fields of COMMAND (max_age_s does not count),
+   * then
+   *   u8    has_saved
+   *   bytes saved       JSON: what kaa.resume_after or kaa.checkpoint was given last
+   *   i64   away_ms     since then; -1: the clock cannot be trusted */
+  WORKER_RESUME = 'R',
+
+  /* host → worker: what became of a KEEP.
+   *   u32   call
+   *   text  failure     "" where it was carried out: then it is durable; else one line
+   *   u8    has_value   of get
+   *   bytes value       JSON */
+  WORKER_KEPT = 'k',
 
   /* host → worker: call the handler's tick, in its turn among the commands. MARK
    * and FINISHED answer it as a command (status 200: it went well; no payload).
@@ -91,7 +122,7 @@ enum worker_frame {
    *               {summary?, timeout_s, memory_mib, needs: {exec?: true|[paths],
    *                write?: true|[paths], net?: true|[…], native?: true|[…]}, run: true|false
    *                (whether it takes commands), every_s? with per: "endpoint"|"agent",
-   *                poll_s?}
+   *                poll_s?, on_interrupt: "report"|"retry"|"resume", resume: true|false}
    *     value     where faults is empty and the purpose is "config": the table, checked,
    *               with defaults, unknown keys refused */
   WORKER_LOADED = 'L',
@@ -99,6 +130,10 @@ enum worker_frame {
   /* worker → host: the command or tick begins; its time limit starts.
    *   i64   job */
   WORKER_MARK = 'M',
+
+  /* worker → host: the host has revoked its marks (base/marks.h): what it has been given
+   * and not marked does not begin, it takes no further frame, and waits to be ended. */
+  WORKER_STANDS = 'S',
 
   /* worker → host: the result of the command or tick.
    *   i64   job
@@ -108,7 +143,9 @@ enum worker_frame {
    *   bytes payload     JSON
    *   text  trace       traceback for the log where the handler failed, else ""
    *   u8    spent       1: the Lua state is not to be used again (time or memory
-   *                     limit); the worker runs no further command */
+   *                     limit); the worker runs no further command
+   *   u8    waits       1: it returned after kaa.resume_after: no result, the command waits
+   *                     for the restart; status 200, reason "OK", no payload */
   WORKER_FINISHED = 'F',
 
   /* worker → host: asked to stop, here is where: sent before the handler is
@@ -145,6 +182,19 @@ enum worker_frame {
    *   i64   max_output  bytes kept of each stream
    *   u8    detach */
   WORKER_EXEC = 'E',
+
+  /* worker → host: keep something (kaa.store, kaa.shared, kaa.checkpoint,
+   * kaa.resume_after). The worker waits for KEPT.
+   *   u32   call
+   *   i64   job
+   *   text  what        "get" | "set" | "delete" | "checkpoint" | "resume_after"
+   *   text  scope       get, set, delete: "handler" | "device"; resume_after: "reboot" |
+   *                     "restart"; else ""
+   *   text  key         get, set, delete; else ""
+   *   u8    has_value   set: always; checkpoint, resume_after: where something is saved
+   *   bytes value       JSON, at most 64 kB
+   *   i64   within_ms   resume_after; else 0 */
+  WORKER_KEEP = 'K',
 };
 
 #endif

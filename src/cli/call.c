@@ -17,6 +17,8 @@ struct call {
   struct command_result result; /* status 0 until there is one */
   json_t *telemetry;
   json_t *metadata; /* all keys that were given */
+  json_t *kept[2];  /* what the handler, and the device, keep for this one call: key → value */
+  bool waits;       /* it ended after kaa.resume_after */
 };
 
 static void set_result(struct call *call, int status, char *reason)
@@ -68,6 +70,7 @@ static void on_finished(void *context, struct worker *worker, struct command *co
   (void)worker;
   (void)command;
   call->result = *result;
+  call->waits = how->waits;
   if (*how->trace)
     fprintf(stderr, "%s\n", how->trace);
   loop_stop(call->loop);
@@ -108,6 +111,33 @@ static void on_metadata(void *context, const char *endpoint, const char *keys, s
   free(text);
 }
 
+/* What is kept lasts as long as this process. */
+static void on_keep(void *context, struct worker *worker, struct command *command,
+                    const struct worker_keep *keep, struct worker_ticket *ticket)
+{
+  struct call *call = context;
+  json_t *kept = call->kept[keep->of_device];
+  json_t *value = NULL;
+  (void)worker;
+  switch (keep->kind) {
+  case WORKER_KEEP_GET: value = json_object_get(kept, keep->key); break;
+  case WORKER_KEEP_SET:
+    json_object_set_new(kept, keep->key, jsontext_parse(keep->value, keep->value_bytes, NULL));
+    break;
+  case WORKER_KEEP_DELETE: json_object_del(kept, keep->key); break;
+  case WORKER_KEEP_CHECKPOINT: break;
+  case WORKER_KEEP_RESUME_AFTER:
+    command->has_saved = true;
+    command->saved.restart = keep->restart;
+    break;
+  }
+  struct buffer text = {0};
+  if (value)
+    jsontext_write(&text, value);
+  worker_kept(ticket, NULL, value ? buffer_text(&text) : NULL, text.size_bytes);
+  buffer_clear(&text);
+}
+
 static void on_over(void *context, struct worker *worker, enum worker_end end, const char *how)
 {
   (void)context; /* its result or its fault came before */
@@ -126,6 +156,7 @@ static void run_in_worker(struct call *call, const struct workplace *workplace,
       .put_back = on_put_back,
       .telemetry = on_telemetry,
       .metadata = on_metadata,
+      .keep = on_keep,
       .over = on_over,
   };
   const struct worker_options options = {
@@ -167,6 +198,11 @@ static void run_type(struct call *call, const struct workplace *workplace,
   sources_destroy(sources);
 }
 
+static const char *restart_name(const struct call *call)
+{
+  return call->command.saved.restart == COMMAND_REBOOT ? "reboot" : "restart";
+}
+
 static void print_json(const struct call *call)
 {
   struct buffer out = {0};
@@ -176,6 +212,8 @@ static void print_json(const struct call *call)
     buffer_append_text(&out, ",\"payload\":");
     buffer_append(&out, call->result.payload, call->result.payload_bytes);
   }
+  if (call->waits)
+    buffer_format(&out, ",\"waits\":\"%s\"", restart_name(call));
   buffer_append_text(&out, ",\"telemetry\":");
   jsontext_write(&out, call->telemetry);
   buffer_append_text(&out, ",\"metadata\":");
@@ -186,6 +224,10 @@ static void print_json(const struct call *call)
 
 static void print_text(const struct call *call)
 {
+  if (call->waits) {
+    printf("It waits for a %s; the agent would answer it after that.\n", restart_name(call));
+    return;
+  }
   printf("%d %s\n", call->result.status, call->result.reason);
   if (call->result.payload)
     printf("%.*s\n", (int)call->result.payload_bytes, call->result.payload);
@@ -216,6 +258,7 @@ static bool make_command(struct call *call)
       .id = 1,
   };
   call->command.received_wall_ms = clock_wall_ms();
+  call->command.received_boot_ms = clock_boot_ms();
   call->command.element_bytes = element.size_bytes;
   call->command.element = buffer_take(&element);
   return true;
@@ -225,8 +268,9 @@ static int call_with(struct call *call, struct workplace *workplace)
 {
   struct config config;
   json_t *faults = json_array();
-  int status = CLI_USAGE;
-  if (config_load(&config, &call->line->flags, CONFIG_FOR_HANDLERS, workplace, faults) < 0) {
+  int status = command_line_config_status(
+      config_load(&config, &call->line->flags, CONFIG_FOR_HANDLERS, workplace, faults));
+  if (status) {
     faults_print(faults, stderr);
   } else {
     log_set_level(config.log_level);
@@ -247,7 +291,8 @@ static int run(const struct command_line *line)
   struct call call = {.line = line,
                       .loop = loop_create(),
                       .telemetry = json_array(),
-                      .metadata = json_object()};
+                      .metadata = json_object(),
+                      .kept = {json_object(), json_object()}};
   struct workplace workplace;
   struct error error = {0};
   int status = CLI_USAGE;
@@ -260,6 +305,8 @@ static int run(const struct command_line *line)
   }
   json_decref(call.telemetry);
   json_decref(call.metadata);
+  json_decref(call.kept[0]);
+  json_decref(call.kept[1]);
   command_result_clear(&call.result);
   free(call.command.element);
   loop_destroy(call.loop);

@@ -131,7 +131,8 @@ static int check_all(const struct command_line *line, struct workplace *workplac
   struct check check = {.workplace = workplace, .config = &config, .faults = json_array()};
   bool whole = !line->operand_count;
   enum config_need need = whole && !line->flags.handlers ? CONFIG_FOR_RUN : CONFIG_FOR_HANDLERS;
-  int status = config_load(&config, &line->flags, need, workplace, check.faults) < 0 ? CLI_USAGE : CLI_DONE;
+  int status = command_line_config_status(
+      config_load(&config, &line->flags, need, workplace, check.faults));
   if (whole && config.handler_count)
     check_directories(&check, (const char *const *)config.handlers, config.handler_count, NULL);
   if (whole && config.file && config.settings)

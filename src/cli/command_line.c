@@ -1,5 +1,6 @@
 #include "cli/command_line.h"
 
+#include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,18 +8,24 @@
 struct flag {
   const char *name;
   int group;
-  size_t place; /* in struct config_flags; not used without a value */
+  size_t place; /* in struct command_line; not used without a value */
   bool has_value;
 };
 
+#define PLACE(member) offsetof(struct command_line, member)
+
 static const struct flag flags[] = {
-    {"config", FLAG_CONFIG, offsetof(struct config_flags, config), true},
-    {"url", FLAG_PLATFORM, offsetof(struct config_flags, url), true},
-    {"app-version", FLAG_PLATFORM, offsetof(struct config_flags, app_version), true},
-    {"token", FLAG_PLATFORM, offsetof(struct config_flags, token), true},
-    {"state", FLAG_PLATFORM, offsetof(struct config_flags, state), true},
-    {"log-level", FLAG_CONFIG, offsetof(struct config_flags, log_level), true},
-    {"handlers", FLAG_HANDLERS, offsetof(struct config_flags, handlers), true},
+    {"config", FLAG_CONFIG, PLACE(flags.config), true},
+    {"url", FLAG_PLATFORM, PLACE(flags.url), true},
+    {"app-version", FLAG_PLATFORM, PLACE(flags.app_version), true},
+    {"token", FLAG_PLATFORM, PLACE(flags.token), true},
+    {"state", FLAG_PLATFORM | FLAG_STATE, PLACE(flags.state), true},
+    {"log-level", FLAG_CONFIG, PLACE(flags.log_level), true},
+    {"handlers", FLAG_HANDLERS, PLACE(flags.handlers), true},
+    {"type", FLAG_SELECTION, PLACE(selection.type), true},
+    {"endpoint", FLAG_SELECTION, PLACE(selection.endpoint), true},
+    {"limit", FLAG_PAGE, PLACE(selection.limit), true},
+    {"before", FLAG_PAGE, PLACE(selection.before), true},
     {"json", FLAG_JSON, 0, false},
     {"help", 0, 0, false}, /* of every subcommand */
 };
@@ -43,7 +50,7 @@ static const struct flag *find(const struct cli_command *command, const char *ar
 static void take(struct command_line *line, const struct flag *flag, const char *value, bool *help)
 {
   if (flag->has_value)
-    *(const char **)((char *)&line->flags + flag->place) = value;
+    *(const char **)((char *)line + flag->place) = value;
   else if (flag->group == FLAG_JSON)
     line->json = true;
   else
@@ -82,4 +89,11 @@ int command_line_read(struct command_line *line, const struct cli_command *comma
   if (command->operands_max >= 0 && line->operand_count > command->operands_max)
     return complain(command, "one argument too many: ", line->operands[command->operands_max]);
   return 0;
+}
+
+int command_line_config_status(int rc)
+{
+  if (!rc)
+    return CLI_DONE;
+  return rc == -EAGAIN ? CLI_TRY_AGAIN : CLI_USAGE;
 }

@@ -20,10 +20,21 @@ enum {
   FLAG_PLATFORM = 1 << 1, /* --url, --app-version, --token, --state */
   FLAG_HANDLERS = 1 << 2, /* --handlers D */
   FLAG_JSON = 1 << 3, /* --json */
+  FLAG_STATE = 1 << 4, /* --state */
+  FLAG_SELECTION = 1 << 5, /* --type, --endpoint */
+  FLAG_PAGE = 1 << 6, /* --limit, --before */
+};
+
+/* Which commands are meant; each NULL where it was not given. Borrowed. */
+struct selection_flags {
+  const char *type;
+  const char *endpoint; /* a token, or the beginning of one */
+  const char *limit, *before;
 };
 
 struct command_line {
   struct config_flags flags;
+  struct selection_flags selection;
   bool json;
   char **operands; /* what is no flag */
   int operand_count;
@@ -38,7 +49,11 @@ struct cli_command {
   int (*run)(const struct command_line *line);
 };
 
-extern const struct cli_command cli_run, cli_call, cli_check;
+extern const struct cli_command cli_run, cli_call, cli_check, cli_status, cli_history, cli_show,
+    cli_forget;
+
+/* The exit status for what config_load() returned. */
+int command_line_config_status(int rc);
 
 /* Reads the arguments behind the subcommand's name. Returns 0, or CLI_USAGE
  * once it has said on standard error what is wrong; *help tells that --help

@@ -6,7 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-static const struct cli_command *const commands[] = {&cli_run, &cli_call, &cli_check};
+static const struct cli_command *const commands[] = {
+    &cli_run, &cli_call, &cli_check, &cli_status, &cli_history, &cli_show, &cli_forget};
 
 enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
 

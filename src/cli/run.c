@@ -16,8 +16,9 @@ static int run(const struct command_line *line)
   }
   struct config config;
   json_t *faults = json_array();
-  int status = CLI_USAGE;
-  if (config_load(&config, &line->flags, CONFIG_FOR_RUN, &workplace, faults) < 0) {
+  int status = command_line_config_status(
+      config_load(&config, &line->flags, CONFIG_FOR_RUN, &workplace, faults));
+  if (status) {
     faults_print(faults, stderr);
   } else {
     log_set_level(config.log_level);
@@ -32,8 +33,8 @@ static int run(const struct command_line *line)
 
 const struct cli_command cli_run = {
     .name = "run",
-    .usage = "run [--config F] [--url U --app-version A --token T --handlers D --state S]\n"
-             "                  [--log-level debug|info|warn|error]",
+    .usage = "run [--config F] [--url U --app-version A --token T --handlers D\n"
+             "                   --state S] [--log-level debug|info|warn|error]",
     .summary = "connect to the platform and run its commands, until SIGTERM",
     .flags = FLAG_CONFIG | FLAG_PLATFORM | FLAG_HANDLERS,
     .run = run,

@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "core/queue.h"
+#include "core/stale.h"
 #include "core/state.h"
 #include "kp/cep.h"
 
@@ -81,6 +82,7 @@ static void begin_round(struct core *core, int64_t spread_ms)
   round_begin(&asks->round, asks->endpoint_count * asks->type_count, core->now_ms, spread_ms,
               state_random(core));
   asks->next_round_ms = core->now_ms + state_jitter(core, core->options.ask_interval_ms);
+  stale_ask(core);
 }
 
 static void next_round(struct core *core, struct deadline *deadline)
@@ -98,10 +100,12 @@ void ask_connected(struct core *core)
   for (size_t i = 0; i < ASK_PER_SECOND; i++)
     asks->sent_ms[i] = INT64_MIN / 2;
   int64_t spread_ms = core->connection == 1 ? 0 : ASK_SPREAD_MS;
-  if (core->options.polls)
+  if (core->options.polls) {
     pace_connected(core, spread_ms);
-  else
+    stale_ask(core);
+  } else {
     begin_round(core, spread_ms);
+  }
 }
 
 void ask_disconnected(struct core *core)
@@ -342,6 +346,7 @@ static int ask(struct core *core, const struct ask_pair *pair)
   struct ask_endpoint *endpoint = current(core, pair->endpoint);
   const char *body = core->options.polls ? CEP_POLL : CEP_OBSERVE;
   uint32_t request_id = state_next_request_id(core);
+  stale_asked(core, pair, request_id);
   int rc = state_send(core, CORE_REQUEST, pair->endpoint, pair->type, request_id, body,
                       strlen(body));
   if (rc)

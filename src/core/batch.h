@@ -20,13 +20,17 @@ struct batches {
   bool is_submitted;
 };
 
-void batch_add(struct core *core, enum change_kind kind, struct command_life *life);
+/* Returns the change, for what else belongs to it; borrowed until the next one is added. */
+struct change *batch_add(struct core *core, enum change_kind kind, struct command_life *life);
+
+/* Returns a change that is about no command, to be filled in before the next is added. */
+struct change *batch_append(struct core *core, enum change_kind kind);
 
 /* Submits what has gathered, unless a batch is with the storage. */
 void batch_submit(struct core *core);
 
 /* Carries out what the storage answered to the batch that was submitted, and
- * calls the port run for what may run now. */
+ * calls the ports for what ended, was saved, and may run now. */
 void batch_stored(struct core *core);
 
 void batch_clear(struct batches *batches);

@@ -11,9 +11,11 @@ const char *command_state_name(enum command_state state)
   case COMMAND_RECEIVED: return "received";
   case COMMAND_QUEUED: return "queued";
   case COMMAND_RUNNING: return "running";
+  case COMMAND_WAITING: return "waiting";
   case COMMAND_DONE: return "done";
   case COMMAND_CONFIRMED: return "confirmed";
   case COMMAND_REFUSED: return "refused";
+  case COMMAND_DROPPED: return "dropped";
   }
   return "unknown";
 }
@@ -31,11 +33,22 @@ int command_key_compare(const struct command_key *a, const struct command_key *b
   return order ? order : compare_text(a->endpoint, b->endpoint);
 }
 
+bool command_has_begun_before(const struct command *command)
+{
+  return command->resumes || command->attempts > 1;
+}
+
 void command_result_clear(struct command_result *result)
 {
   free(result->reason);
   free(result->payload);
   *result = (struct command_result){0};
+}
+
+void command_saved_clear(struct command_saved *saved)
+{
+  free(saved->text);
+  *saved = (struct command_saved){0};
 }
 
 void storage_record_destroy(struct storage_record *record)

@@ -2,11 +2,13 @@
 
 #include "base/memory.h"
 #include "core/intake.h"
+#include "core/outbox_room.h"
 #include "core/queue.h"
 #include "core/state.h"
 #include "core/verdict.h"
 #include "kp/name.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,7 +24,7 @@ static struct core_options with_defaults(const struct core_options *options)
   if (!full.poll_interval_ms)
     full.poll_interval_ms = 10 * 1000;
   if (!full.max_telemetry_bytes)
-    full.max_telemetry_bytes = 1024 * 1024;
+    full.max_telemetry_bytes = 16 * 1024 * 1024;
   return full;
 }
 
@@ -35,11 +37,17 @@ struct core *core_create(const struct core_ports *ports, const struct storage *s
   core->options = with_defaults(options);
   core->random = options->seed;
   TAILQ_INIT(&core->grown);
+  core->lives.last_sequence = options->last_sequence;
   notes_init(&core->notes);
+  stale_init(&core->stales);
   report_init(&core->reports);
+  core->reports.was_answered = options->was_answered;
   ask_init(&core->asks);
   outbox_init(&core->telemetry, CORE_TELEMETRY);
   outbox_init(&core->metadata, CORE_METADATA);
+  outbox_keep_init(core);
+  core->wall_ms = options->wall_ms;
+  core->wall_at_ms = INT64_MIN;
   return core;
 }
 
@@ -47,11 +55,13 @@ void core_destroy(struct core *core)
 {
   if (!core)
     return;
-  outbox_clear(&core->telemetry);
-  outbox_clear(&core->metadata);
+  outbox_clear(core, &core->telemetry);
+  outbox_clear(core, &core->metadata);
+  outbox_keep_clear(core);
   ask_clear(core);
   report_clear(core);
   repeat_clear(&core->repeats);
+  stale_clear(&core->stales);
   life_clear(&core->lives);
   batch_clear(&core->batches);
   notes_clear(&core->notes);
@@ -64,6 +74,11 @@ void core_add_endpoint(struct core *core, const char *token)
 {
   if (!state_find_endpoint(core, token))
     ask_add_endpoint(core, state_add_endpoint(core, token));
+}
+
+void core_set_policy(struct core *core, const char *name, enum command_policy policy)
+{
+  state_intern_type(core, name, true)->policy = policy;
 }
 
 void core_set_types(struct core *core, const char *const *names, size_t count)
@@ -105,14 +120,18 @@ void core_writable(struct core *core)
 }
 
 void core_commands(struct core *core, const char *endpoint, const char *type, uint32_t request_id,
-                   const char *text, size_t size, int64_t received_wall_ms, int64_t now_ms)
+                   const char *text, size_t size, int64_t received_wall_ms,
+                   int64_t received_boot_ms, int64_t now_ms)
 {
   core->now_ms = now_ms;
+  state_set_wall(core, received_wall_ms);
   struct intake intake = {
       .endpoint = state_find_endpoint(core, endpoint),
       .text = text,
       .size_bytes = size,
       .received_wall_ms = received_wall_ms,
+      .received_boot_ms = received_boot_ms,
+      .request_id = request_id,
   };
   if (!intake.endpoint) {
     intake_malformed(core, endpoint, type, "an endpoint that is not of this agent");
@@ -168,18 +187,38 @@ void core_published(struct core *core, uint32_t request_id, int64_t now_ms)
     outbox_published(core, &core->metadata, request_id);
 }
 
-void core_telemetry(struct core *core, const char *endpoint, const char *samples, size_t size)
+int core_restore_message(struct core *core, const struct storage_message *message)
 {
-  struct endpoint *known = state_find_endpoint(core, endpoint);
-  if (known)
-    outbox_add(core, &core->telemetry, known, samples, size);
+  struct endpoint *known = state_find_endpoint(core, message->endpoint);
+  if (!known)
+    return -ENOENT;
+  outbox_restore(core, message->is_metadata ? &core->metadata : &core->telemetry, known, message);
+  return 0;
 }
 
-void core_metadata(struct core *core, const char *endpoint, const char *keys, size_t size)
+void core_telemetry(struct core *core, const char *endpoint, const char *samples, size_t size,
+                    int64_t wall_ms, int64_t now_ms)
 {
+  core->now_ms = now_ms;
+  state_set_wall(core, wall_ms);
   struct endpoint *known = state_find_endpoint(core, endpoint);
   if (known)
-    outbox_merge(core, &core->metadata, known, keys, size);
+    outbox_add(core, &core->telemetry, known, samples, size, wall_ms);
+}
+
+void core_metadata(struct core *core, const char *endpoint, const char *keys, size_t size,
+                   int64_t wall_ms, int64_t now_ms)
+{
+  core->now_ms = now_ms;
+  state_set_wall(core, wall_ms);
+  struct endpoint *known = state_find_endpoint(core, endpoint);
+  if (known)
+    outbox_merge(core, &core->metadata, known, keys, size, wall_ms);
+}
+
+void core_keep_messages(struct core *core)
+{
+  core->keep.is_hurried = true;
 }
 
 /* The batch goes last: what the ports called back with is in it. */
@@ -192,10 +231,12 @@ void core_flush(struct core *core, int64_t now_ms)
   queue_announce(core);
   report_send(core);
   ask_send(core);
+  outbox_room_drop_old(core);
   outbox_send(core, &core->metadata);
   outbox_send(core, &core->telemetry);
   report_send_suspect(core);
   notes_tell(core);
+  outbox_keep_write(core);
   core->is_calling = false;
   batch_submit(core);
 }
@@ -230,6 +271,8 @@ void core_get_counts(const struct core *core, struct core_counts *counts)
   counts->received = core->lives.counts[COMMAND_RECEIVED];
   counts->queued = core->lives.counts[COMMAND_QUEUED];
   counts->running = core->lives.counts[COMMAND_RUNNING];
+  counts->waiting = core->lives.counts[COMMAND_WAITING];
+  counts->held = core->stales.held;
   counts->done = core->lives.counts[COMMAND_DONE];
   counts->telemetry_waiting = core->telemetry.count;
   counts->telemetry_dropped = core->telemetry.dropped;

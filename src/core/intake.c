@@ -1,7 +1,10 @@
 #include "core/intake.h"
 
 #include "base/memory.h"
+#include "core/drop.h"
+#include "core/left.h"
 #include "core/queue.h"
+#include "core/stale.h"
 #include "core/state.h"
 #include "core/verdict.h"
 #include "kp/cep.h"
@@ -24,19 +27,6 @@ static void digest_bytes(const char *text, size_t size, uint8_t digest[JSONTEXT_
   json_decref(bytes);
 }
 
-/* What cannot be accepted is left with the platform, which has it still. */
-static void leave(struct core *core, const struct intake *intake, int64_t id)
-{
-  core->counts.left++;
-  if (!core->asks.lefts.is_told)
-    notes_add(core, CORE_NOTE_LEFT, intake->endpoint->token, intake->type->name, id,
-              "no room: %zu commands wait, %zu results are not confirmed; asked for again later",
-              core->lives.counts[COMMAND_RECEIVED] + core->lives.counts[COMMAND_QUEUED],
-              core->lives.counts[COMMAND_DONE]);
-  core->asks.lefts.is_told = true;
-  left_add(core, intake->endpoint, intake->type);
-}
-
 static void refuse_element(struct core *core, struct command_life *life,
                            const struct cep_refusal *refusal)
 {
@@ -53,11 +43,15 @@ static void refuse_element(struct core *core, struct command_life *life,
 static void take(struct core *core, const struct intake *intake, const struct element *element,
                  const struct cep_command *read, const struct cep_refusal *refusal)
 {
-  struct command_life *life = life_create(core, intake->endpoint, intake->type, read->id);
+  struct command_life *life = life_create(core, intake->endpoint, intake->type, read->id,
+                                          life_next_sequence(core));
   life->command.received_wall_ms = intake->received_wall_ms;
+  life->command.received_boot_ms = intake->received_boot_ms;
   memcpy(life->command.digest, read->digest, sizeof read->digest);
   if (refusal)
     refuse_element(core, life, refusal);
+  else if (stale_is_lost(core, intake->endpoint, intake->type))
+    stale_refuse_lost(core, life);
   else
     life_set_element(core, life, element->text, element->size_bytes);
   queue_accept(core, life, CHANGE_ACCEPT);
@@ -73,11 +67,25 @@ static void keep_for_later(struct core *core, struct command_life *life,
     return;
   }
   if (queue_is_full(core, intake->type)) {
-    leave(core, intake, life->command.key.id);
+    left_for_room(core, intake->endpoint, intake->type, life->command.key.id);
     return;
   }
   life_set_again(core, life, element->text, element->size_bytes);
   life->again_wall_ms = intake->received_wall_ms;
+  life->again_boot_ms = intake->received_boot_ms;
+}
+
+/* The platform still has a stale command; under its id it may have another by now. */
+static void take_held(struct core *core, struct command_life *life, const struct intake *intake,
+                      const struct element *element, const uint8_t digest[])
+{
+  if (repeat_is_same(core, life->command.digest, digest)) {
+    stale_release(core, life);
+    return;
+  }
+  stale_unhold(core, life);
+  drop_life(core, life);
+  keep_for_later(core, life, intake, element);
 }
 
 static void take_element(struct core *core, const struct intake *intake,
@@ -100,6 +108,10 @@ static void take_element(struct core *core, const struct intake *intake,
     keep_for_later(core, life, intake, element);
     return;
   }
+  if (life && life->is_held) {
+    take_held(core, life, intake, element, read.digest);
+    return;
+  }
   if (life && repeat_is_new(core, life, read.digest)) {
     verdict_drop_answer(core, life);
     life = NULL;
@@ -109,7 +121,7 @@ static void take_element(struct core *core, const struct intake *intake,
     if (life)
       report_hasten(core, life);
   } else if (queue_is_full(core, intake->type)) {
-    leave(core, intake, read.id);
+    left_for_room(core, intake->endpoint, intake->type, read.id);
   } else {
     take(core, intake, element, &read, is_refused ? &refusal : NULL);
   }
@@ -137,6 +149,9 @@ void intake_message(struct core *core, const struct intake *intake)
     note_malformed_message(core, intake, fault.text);
     return;
   }
+  uint64_t left = core->counts.left;
   for (struct element element; elements_next(&elements, &element);)
     take_element(core, intake, &element);
+  if (intake->request_id)
+    stale_replied(core, intake, core->counts.left == left);
 }

@@ -3,6 +3,7 @@
 #ifndef KAALUA_CORE_INTAKE_H
 #define KAALUA_CORE_INTAKE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,6 +18,8 @@ struct intake {
   const char *text;
   size_t size_bytes;
   int64_t received_wall_ms;
+  int64_t received_boot_ms;
+  uint32_t request_id; /* of the command request that it replies to; 0: a push */
 };
 
 void intake_message(struct core *core, const struct intake *intake);

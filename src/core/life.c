@@ -60,7 +60,7 @@ static void uncount(struct core *core, const struct command_life *life)
 }
 
 struct command_life *life_create(struct core *core, struct endpoint *endpoint, struct type *type,
-                                 int64_t id)
+                                 int64_t id, int64_t sequence)
 {
   struct command_life *life = memory_zeroed(1, sizeof *life);
   life->command.key =
@@ -68,12 +68,17 @@ struct command_life *life_create(struct core *core, struct endpoint *endpoint, s
   life->command.life = life;
   life->lane = lane_of(core, endpoint, type);
   life->lane->lives++;
-  life->order = ++core->lives.orders;
+  life->command.sequence = sequence;
   life->command.state = COMMAND_RECEIVED;
   count(core, life, 1);
   core->lives.element_bytes += LIFE_BYTES;
   tsearch(life, &core->lives.tree, compare_lives);
   return life;
+}
+
+int64_t life_next_sequence(struct core *core)
+{
+  return ++core->lives.last_sequence;
 }
 
 struct command_life *life_find(struct core *core, const struct command_key *key)
@@ -139,10 +144,12 @@ void life_set_result(struct core *core, struct command_life *life, struct comman
 void life_destroy(struct core *core, struct command_life *life)
 {
   report_leave(core, life);
+  deadline_disarm(&core->deadlines, &life->retry);
   drop_element(core, life);
   drop_result(core, life);
   core->lives.element_bytes -= life->again_bytes;
   free(life->again);
+  command_saved_clear(&life->command.saved);
   uncount(core, life);
   tdelete(life, &core->lives.tree, compare_lives);
   life->lane->lives--;
@@ -155,6 +162,7 @@ static void free_life(void *node)
   struct command_life *life = node;
   free(life->command.element);
   command_result_clear(&life->command.result);
+  command_saved_clear(&life->command.saved);
   free(life->again);
   free(life);
 }

@@ -23,16 +23,16 @@ enum life_place {
   LIFE_SUSPECT,     /* in reports.suspects: goes alone, when all others are through */
   LIFE_OUTSTANDING, /* sent in `report`, not answered yet */
   LIFE_BACKING_OFF, /* `retry` is armed */
-  LIFE_SETTLING,    /* confirmed or refused; the storage is being told */
+  LIFE_SETTLING,    /* confirmed, refused or dropped; the storage is being told */
 };
 
 struct command_life {
   struct command command; /* first: the tree compares through its key */
   struct lane *lane;
-  uint64_t order; /* of arrival; also tells one life of a key from the next */
-  TAILQ_ENTRY(command_life) place; /* in its type's queue, then in a list of results */
+  TAILQ_ENTRY(command_life) place; /* in its type's queue, or with the held ones of its pair; then
+                                      with those handed out; then in a list of results */
   TAILQ_ENTRY(command_life) all;   /* in reports.unconfirmed or reports.answers */
-  struct deadline retry;
+  struct deadline retry; /* of its result; before: the restart that it waits for comes in time */
   struct report *report;
   int64_t first_sent_ms;
   int64_t sent_ms;
@@ -45,7 +45,16 @@ struct command_life {
   char *again; /* SETTLING: the element of a delivery that came meanwhile; owned, or NULL */
   size_t again_bytes;
   int64_t again_wall_ms;
-  bool is_refusal : 1; /* a refused element: never handed out */
+  int64_t again_boot_ms;
+  int64_t until_ms;  /* the restart that was kept is to have come by then, */
+  int64_t within_ms; /* in this time from when it was kept */
+  uint32_t changes;  /* that name it, gathered or with the storage */
+  uint8_t restart;   /* enum command_restart: as it was kept last, durable or not */
+  bool is_refusal : 1; /* accepted and answered in one: never handed out */
+  bool is_lost : 1; /* a refusal, because the journal was lost */
+  bool is_held : 1; /* queued, but stale: in stale_pair.held */
+  bool is_ending : 1; /* the port ended is to be called once that is durable */
+  bool takes_back : 1; /* the attempt that is requeued is none */
   bool is_coming : 1; /* runs as soon as it is durable, within type.ahead */
   bool has_begun : 1; /* the port run was called */
   bool is_answer : 1; /* of the storage, to a repeat */
@@ -71,15 +80,18 @@ enum { LIFE_BYTES = sizeof(struct command_life) + sizeof(struct lane) + 2 * 32 +
 struct lives {
   void *tree;  /* of struct command_life, by key */
   void *lanes; /* of struct lane, by endpoint and type */
-  uint64_t orders;
-  size_t counts[COMMAND_REFUSED + 1]; /* by state; received and queued also in type.backlog */
+  int64_t last_sequence;
+  size_t counts[COMMAND_STATES]; /* by state; received and queued also in type.backlog */
   size_t element_bytes; /* of those without a result: elements, and LIFE_BYTES for each */
   size_t result_bytes;  /* the same of those with one */
 };
 
-/* A received command without element and result, counted and findable. */
+/* A received command without element and result, counted and findable. Sequences tell
+ * the order of arrival, and one life of a key from the next. */
 struct command_life *life_create(struct core *core, struct endpoint *endpoint, struct type *type,
-                                 int64_t id);
+                                 int64_t id, int64_t sequence);
+
+int64_t life_next_sequence(struct core *core);
 
 /* NULL where no such command is alive. */
 struct command_life *life_find(struct core *core, const struct command_key *key);

@@ -41,6 +41,13 @@ static void forget(struct repeats *repeats, struct resend *resend)
   free(resend);
 }
 
+void repeat_forget(struct core *core, const struct command_key *key)
+{
+  struct resend *resend = find(&core->repeats, key);
+  if (resend)
+    forget(&core->repeats, resend);
+}
+
 void repeat_clear(struct repeats *repeats)
 {
   while (repeats->pauses.count)
@@ -48,7 +55,8 @@ void repeat_clear(struct repeats *repeats)
   deadlines_clear(&repeats->pauses);
 }
 
-static bool is_same(const struct core *core, const uint8_t a[], const uint8_t b[])
+bool repeat_is_same(const struct core *core, const uint8_t a[JSONTEXT_DIGEST_BYTES],
+                    const uint8_t b[JSONTEXT_DIGEST_BYTES])
 {
   return core->options.id_reuse_never || !memcmp(a, b, JSONTEXT_DIGEST_BYTES);
 }
@@ -58,13 +66,13 @@ bool repeat_is_too_soon(struct core *core, const struct command_key *key,
 {
   struct resend *resend = find(&core->repeats, key);
   return resend && core->now_ms < resend->pause.due_ms &&
-         is_same(core, resend->digest, digest);
+         repeat_is_same(core, resend->digest, digest);
 }
 
 bool repeat_is_new(const struct core *core, const struct command_life *life,
                    const uint8_t digest[JSONTEXT_DIGEST_BYTES])
 {
-  return life->is_answer && !is_same(core, life->command.digest, digest);
+  return life->is_answer && !repeat_is_same(core, life->command.digest, digest);
 }
 
 /* Begins the pause after an answer; returns false where it cannot be remembered. */
@@ -112,6 +120,8 @@ static void answer(struct core *core, struct command_life *life, struct storage_
 {
   const struct command_key *key = &life->command.key;
   core->counts.repeats++;
+  if (life->is_lost)
+    stale_lost_known(core, life);
   if (!core->is_connected || repeat_is_too_soon(core, key, life->command.digest) ||
       !remember(core, key, life->command.digest)) {
     life_destroy(core, life);
@@ -129,17 +139,17 @@ static void answer(struct core *core, struct command_life *life, struct storage_
 
 static void replace(struct core *core, struct command_life *life)
 {
-  struct resend *resend = find(&core->repeats, &life->command.key);
-  if (resend)
-    forget(&core->repeats, resend);
+  repeat_forget(core, &life->command.key);
   /* It was not known to be new until now: what arrived meanwhile is before it. */
-  life->order = ++core->lives.orders;
+  life->command.sequence = life_next_sequence(core);
   queue_accept(core, life, CHANGE_REPLACE);
 }
 
+/* What was dropped without ever being run, and the platform delivers after all, runs. */
 void repeat_found(struct core *core, struct command_life *life, struct storage_record *record)
 {
-  if (is_same(core, life->command.digest, record->digest))
+  bool was_answered = record->state != COMMAND_DROPPED || record->result.status;
+  if (was_answered && repeat_is_same(core, life->command.digest, record->digest))
     answer(core, life, record);
   else
     replace(core, life);

@@ -22,6 +22,10 @@ struct repeats {
   struct deadlines pauses; /* each one's end; also the list of all */
 };
 
+/* Whether it is the same command, going by its payload. */
+bool repeat_is_same(const struct core *core, const uint8_t a[JSONTEXT_DIGEST_BYTES],
+                    const uint8_t b[JSONTEXT_DIGEST_BYTES]);
+
 /* Whether it was answered from the storage so lately that it is not to be
  * answered, nor looked for in the storage, again. */
 bool repeat_is_too_soon(struct core *core, const struct command_key *key,
@@ -35,6 +39,9 @@ bool repeat_is_new(const struct core *core, const struct command_life *life,
 /* The storage knows the command: answers it, or accepts it as a new one. Takes
  * `record`; `life` may be gone afterwards. */
 void repeat_found(struct core *core, struct command_life *life, struct storage_record *record);
+
+/* The limit of one command begins anew: the next delivery is looked for in the storage. */
+void repeat_forget(struct core *core, const struct command_key *key);
 
 /* Limits begin anew. */
 void repeat_clear(struct repeats *repeats);

@@ -44,13 +44,19 @@ struct command_life *report_member_life(struct core *core, const struct report *
                             .type = report->type->name,
                             .id = report->members[i].id};
   struct command_life *life = life_find(core, &key);
-  return life && life->order == report->members[i].order ? life : NULL;
+  return life && life->command.sequence == report->members[i].sequence ? life : NULL;
+}
+
+/* Requests of a transport that polls overtake each other. */
+static unsigned max_outstanding(const struct core *core)
+{
+  return core->options.polls ? 1 : REPORT_MAX_OUTSTANDING;
 }
 
 /* A lane is listed while it has something to send and room for an array. */
 static void list_lane(struct core *core, struct lane *lane)
 {
-  bool should = !TAILQ_EMPTY(&lane->ready) && lane->outstanding < REPORT_MAX_OUTSTANDING;
+  bool should = !TAILQ_EMPTY(&lane->ready) && lane->outstanding < max_outstanding(core);
   if (should && !lane->is_sending)
     TAILQ_INSERT_TAIL(&core->reports.sending, lane, sending);
   else if (!should && lane->is_sending)
@@ -147,12 +153,26 @@ void report_leave(struct core *core, struct command_life *life)
 
 void report_done(struct core *core, struct command_life *life)
 {
+  if (life->where == LIFE_SETTLING) /* given up at once */
+    return;
+  core->counts.answered++;
   if (life->is_refusal)
     life_set_state(core, life, COMMAND_DONE);
-  core->counts.answered++;
+  report_restored(core, life);
+}
+
+void report_restored(struct core *core, struct command_life *life)
+{
   life->gap_ms = REPEAT_GAP_MS;
   TAILQ_INSERT_TAIL(&core->reports.unconfirmed, life, all);
   report_ready(core, life, false);
+}
+
+void report_give_up(struct core *core, struct command_life *life)
+{
+  report_leave(core, life);
+  life->where = LIFE_SETTLING;
+  TAILQ_REMOVE(&core->reports.unconfirmed, life, all);
 }
 
 void report_answer(struct core *core, struct command_life *life)
@@ -212,7 +232,7 @@ static struct report *create(struct core *core, struct command_life *first, size
   for (size_t i = 0; i < count; i++) {
     struct command_life *life = first;
     first = TAILQ_NEXT(life, place);
-    report->members[i] = (struct report_member){life->command.key.id, life->order};
+    report->members[i] = (struct report_member){life->command.key.id, life->command.sequence};
     report_leave(core, life);
     life->where = LIFE_OUTSTANDING;
     life->report = report;

@@ -1,5 +1,5 @@
 /* Results on their way to the platform: arrays by endpoint and type, at most
- * eight of a pair under way. What the platform says to them is in verdict.h.
+ * eight of a pair under way, over a transport that polls one. What the platform says to them is in verdict.h.
  * Private to src/core. */
 #ifndef KAALUA_CORE_REPORT_H
 #define KAALUA_CORE_REPORT_H
@@ -25,7 +25,7 @@ enum {
 
 struct report_member {
   int64_t id;
-  uint64_t order; /* of the life that was sent: an id may be used again */
+  int64_t sequence; /* of the life that was sent: an id may be used again */
 };
 
 /* One array that was sent. */
@@ -65,6 +65,12 @@ void report_clear(struct core *core);
 
 /* DONE is durable: the result may be sent. */
 void report_done(struct core *core, struct command_life *life);
+
+/* The same of one that was done when the host ended. */
+void report_restored(struct core *core, struct command_life *life);
+
+/* It is not to be sent any more; the storage is told by the caller. */
+void report_give_up(struct core *core, struct command_life *life);
 
 /* A stored answer, to be sent once. */
 void report_answer(struct core *core, struct command_life *life);

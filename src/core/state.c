@@ -50,6 +50,7 @@ struct type *state_intern_type(struct core *core, const char *name, bool has_han
   type = memory_zeroed(1, sizeof *type + size);
   memcpy(type->name, name, size);
   TAILQ_INIT(&type->queue);
+  TAILQ_INIT(&type->handed);
   ask_type_init(&type->ask);
   tsearch(type->name, &core->type_names, compare_names);
   return type;
@@ -69,6 +70,19 @@ void state_clear(struct core *core)
 {
   tdestroy(core->endpoint_names, free_endpoint);
   tdestroy(core->type_names, free_type);
+}
+
+void state_set_wall(struct core *core, int64_t wall_ms)
+{
+  core->wall_ms = wall_ms;
+  core->wall_at_ms = core->now_ms;
+}
+
+int64_t state_wall_ms(struct core *core)
+{
+  if (core->wall_at_ms == INT64_MIN)
+    core->wall_at_ms = core->now_ms;
+  return core->wall_ms ? core->wall_ms + core->now_ms - core->wall_at_ms : 0;
 }
 
 /* splitmix64 (Steele, Lea, Flood 2014). */

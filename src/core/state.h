@@ -12,8 +12,10 @@
 #include "core/life.h"
 #include "core/notes.h"
 #include "core/outbox.h"
+#include "core/outbox_keep.h"
 #include "core/repeat.h"
 #include "core/report.h"
+#include "core/stale.h"
 
 #include <sys/queue.h>
 
@@ -27,6 +29,8 @@ enum {
 struct endpoint {
   struct ask_endpoint ask;
   struct message *metadata; /* of core.metadata: waits to be sent; or NULL */
+  uint32_t kept_metadata;   /* of outbox_keep: messages that are, or may be, on the disk */
+  struct outbox_endpoint outboxes[2]; /* of telemetry, of metadata */
   char token[];
 };
 
@@ -34,11 +38,13 @@ struct endpoint {
 struct type {
   struct ask_type ask;
   struct pace_type pace;
-  struct life_list queue; /* queued, in the order of arrival */
+  struct life_list queue;  /* queued, by sequence: in the order of arrival */
+  struct life_list handed; /* handed out, not yet durable as running, by sequence */
   size_t backlog;         /* received or queued */
   size_t waiting;         /* received, and not on its way to a worker */
   size_t ahead;           /* room that was announced for what has not come yet */
   size_t coming;          /* received, to run as soon as it is durable, within `ahead` */
+  enum command_policy policy;
   bool has_handler;
   bool has_grown;         /* in core.grown: its queue grew since the port queued was called */
   TAILQ_ENTRY(type) grown;
@@ -53,6 +59,8 @@ struct core {
   struct core_options options;
 
   int64_t now_ms; /* as the last call told */
+  int64_t wall_ms;    /* likewise, 0: unknown */
+  int64_t wall_at_ms; /* now_ms at that time, INT64_MIN: at the first flush */
   uint64_t random;
   uint32_t next_request_id;
   bool is_connected;
@@ -71,11 +79,14 @@ struct core {
   struct batches batches;
   struct lives lives;
   struct type_list grown;
+  bool holds_work; /* results in memory have no room: nothing is handed out until half is free */
   struct repeats repeats;
+  struct stales stales;
   struct reports reports;
   struct asks asks;
   struct outbox telemetry;
   struct outbox metadata;
+  struct outbox_keep keep; /* of both */
   struct core_counts counts; /* the part since the start; the rest is filled on demand */
 };
 
@@ -91,6 +102,12 @@ struct type *state_find_type(const struct core *core, const char *name);
 struct type *state_intern_type(struct core *core, const char *name, bool has_handler);
 
 void state_clear(struct core *core);
+
+/* Tells the core the wall clock, with core.now_ms. */
+void state_set_wall(struct core *core, int64_t wall_ms);
+
+/* The wall clock now; 0: unknown. */
+int64_t state_wall_ms(struct core *core);
 
 /* A number from 0 up to, not including, 1. */
 double state_random(struct core *core);

@@ -19,9 +19,7 @@ static void settle(struct core *core, struct command_life *life, enum change_kin
     verdict_drop_answer(core, life);
     return;
   }
-  report_leave(core, life);
-  life->where = LIFE_SETTLING;
-  TAILQ_REMOVE(&core->reports.unconfirmed, life, all);
+  report_give_up(core, life);
   batch_add(core, kind, life);
 }
 
@@ -128,7 +126,7 @@ static void failed(struct core *core, struct report *report, int status, const c
   /* What the platform wants later is not refused for what is in it. */
   bool one_by_one = report->count > 1 && status >= 400 && status < 500 && !report->wait_ms;
   notes_add(core, CORE_NOTE_RESULT_RETRY, report->endpoint->token, report->type->name,
-            report->members[0].id, "%zu result%s answered with %d %s; sent again%s", report->count,
+            report->members[0].id, "%zu result%s not accepted: %d %s; sent again%s", report->count,
             report->count == 1 ? "" : "s", status, reason, one_by_one ? " one by one" : " later");
   if (one_by_one)
     send_one_by_one(core, report);
@@ -148,6 +146,8 @@ void verdict_answered(struct core *core, const char *endpoint, const char *type,
     return;
   }
   if (!status) {
+    if (!core->reports.was_answered)
+      batch_append(core, CHANGE_ANSWERED);
     core->reports.was_answered = true;
     confirm(core, report);
   } else if (report->lane) {
@@ -192,28 +192,31 @@ static void trust_broker(struct core *core, struct report *report)
   }
 }
 
-static bool has_result_under_way(struct core *core, const struct report *report)
+/* Stored answers are not sent again: the platform repeats what it misses. `*id` becomes
+ * the first one's. */
+static size_t count_under_way(struct core *core, const struct report *report, int64_t *id)
 {
+  size_t count = 0;
   for (size_t i = 0; i < report->count; i++) {
     struct command_life *life = report_member_life(core, report, i);
-    if (life && life->report == report && !life->is_answer)
-      return true;
+    if (life && life->report == report && !life->is_answer && !count++)
+      *id = report->members[i].id;
   }
-  return false;
+  return count;
 }
 
 void verdict_silence(struct core *core, struct deadline *deadline)
 {
   struct report *report = (void *)((char *)deadline - offsetof(struct report, silence));
   trust_broker(core, report);
-  bool may_be_answered = has_result_under_way(core, report);
-  if (may_be_answered)
-    notes_add(core, CORE_NOTE_RESULT_RETRY, report->endpoint->token, report->type->name,
-              report->members[0].id, "%zu result%s not answered in %lld s; sent again later",
-              report->count, report->count == 1 ? "" : "s",
-              (long long)(core->options.silence_ms / 1000));
+  int64_t id = 0;
+  size_t count = count_under_way(core, report, &id);
+  if (count)
+    notes_add(core, CORE_NOTE_RESULT_RETRY, report->endpoint->token, report->type->name, id,
+              "%zu result%s not answered in %lld s; sent again later", count,
+              count == 1 ? "" : "s", (long long)(core->options.silence_ms / 1000));
   back_off_all(core, report);
-  if (may_be_answered)
+  if (count)
     report_silence(core, report);
   else
     report_destroy(core, report);

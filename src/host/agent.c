@@ -3,13 +3,17 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "core/core.h"
-#include "core/memory_storage.h"
+#include "host/control_answers.h"
 #include "host/handlers.h"
-#include "host/notes.h"
+#include "host/marks_files.h"
+#include "host/recovery.h"
 #include "host/state.h"
-#include "host/transport.h"
+#include "host/wire.h"
+#include "host/work.h"
+#include "journal/journal.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -19,54 +23,64 @@ enum {
   EXIT_USAGE_STATUS = 2,
   EXIT_TRY_AGAIN = 75,
   RUNNING_MS = 10000,  /* what runs gets this long after SIGTERM */
+  LATE_MS = 20,        /* more than one turn of the loop */
   REPORTING_MS = 2000, /* and its results this long to be confirmed */
+  STORING_MS = 5000,   /* at the end, what has gathered this long to be durable */
+  IDLE_MS = 10000,     /* without anything stored: memory goes back to the system */
   HTTP_SILENCE_MS = 150000,
 };
 
-enum stage { STAGE_RUNS, STAGE_WORK_ENDS, STAGE_REPORTS };
+enum stage { STAGE_RUNS, STAGE_WORK_ENDS, STAGE_REPORTS, STAGE_STORES };
 
 struct agent {
   const struct config *config;
   struct workplace *workplace;
   struct loop *loop;
   struct state state;
+  struct journal *journal;
+  struct marks_files *marks; /* NULL: the journal is read-only, nothing is run */
   struct core *core;
-  struct memory_storage *storage;
   struct handlers *handlers;
-  struct transport transport;
+  struct work work;
+  struct wire wire;
+  struct control_answers *answers;
   struct loop_timer *tick;
   struct loop_timer *stop;
-  bool has_submitted; /* a batch is with the storage */
-  bool has_transport, is_connected;
+  struct loop_timer *idle;
+  bool is_restored; /* what was restored is durable: the marks of before are not needed */
+  bool has_failed;  /* the journal has: nothing is stored or sent any more */
   enum stage stage;
+  bool is_late; /* the time of what runs is over, what has come meanwhile is looked at */
   int exit_status;
 };
-
-/* Storage in memory carries a batch out at once; the core hears of it from the
- * loop, as it would from a storage that takes its time. */
-static void submit(void *context, struct change *changes, size_t count)
-{
-  struct agent *agent = context;
-  memory_storage_submit(agent->storage, changes, count);
-  agent->has_submitted = true;
-}
 
 static void enter_reporting(struct agent *agent)
 {
   agent->stage = STAGE_REPORTS;
-  loop_timer_set(agent->stop, clock_monotonic_ms() + (agent->is_connected ? REPORTING_MS : 0));
+  loop_timer_set(agent->stop, clock_monotonic_ms() + (agent->wire.is_connected ? REPORTING_MS : 0));
+}
+
+/* The restored states go with the first batch. Only then commands are handed out, so that
+ * no sequence is named by marks of two processes (host/recovery.h). */
+static void open_work(struct agent *agent)
+{
+  agent->is_restored = agent->is_restored || !journal_is_busy(agent->journal);
+  if (!agent->is_restored || !agent->marks || !handlers_are_ready(agent->handlers))
+    return;
+  marks_files_remove_old(agent->marks);
+  work_open(&agent->work);
 }
 
 /* Before the loop waits: what gathered goes to the storage and out. */
 static void pump(void *context)
 {
   struct agent *agent = context;
-  for (;;) {
+  if (agent->has_failed)
+    return;
+  core_flush(agent->core, clock_monotonic_ms());
+  if (!agent->work.is_open && agent->stage == STAGE_RUNS) {
+    open_work(agent);
     core_flush(agent->core, clock_monotonic_ms());
-    if (!agent->has_submitted)
-      break;
-    agent->has_submitted = false;
-    core_stored(agent->core, clock_monotonic_ms());
   }
   loop_timer_set(agent->tick, core_next_deadline(agent->core));
   if (agent->stage == STAGE_WORK_ENDS && !handlers_busy(agent->handlers))
@@ -75,24 +89,65 @@ static void pump(void *context)
     loop_stop(agent->loop);
 }
 
+/* The journal's events */
+
+static void on_stored(void *context)
+{
+  struct agent *agent = context;
+  core_stored(agent->core, clock_monotonic_ms());
+  loop_timer_set(agent->idle, clock_monotonic_ms() + IDLE_MS);
+  agent->is_restored = true;
+  if (agent->stage == STAGE_STORES)
+    loop_stop(agent->loop);
+}
+
+static void on_condition(void *context, enum journal_condition condition, const char *text)
+{
+  (void)context;
+  log_event(condition == JOURNAL_GOOD ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "journal", text, (char *)0);
+}
+
+/* What is on the disk is not known: only reading it again tells. */
+static void on_failed(void *context, const char *text)
+{
+  struct agent *agent = context;
+  log_error("journal", text, "exit", LOG_NUMBER(EXIT_TRY_AGAIN));
+  agent->has_failed = true;
+  agent->exit_status = EXIT_TRY_AGAIN;
+  loop_stop(agent->loop);
+}
+
 static void on_tick(void *context)
 {
   struct agent *agent = context;
   core_tick(agent->core, clock_monotonic_ms());
 }
 
+static void on_idle(void *context)
+{
+  (void)context;
+  malloc_trim(0);
+}
+
+/* This process may have stood still itself: what has come meanwhile is read first. */
 static void on_stop_time(void *context)
 {
   struct agent *agent = context;
-  if (agent->stage == STAGE_WORK_ENDS)
-    handlers_interrupt(agent->handlers);
-  else
+  if (agent->stage != STAGE_WORK_ENDS) {
     loop_stop(agent->loop);
+  } else if (!agent->is_late) {
+    agent->is_late = true;
+    loop_timer_set(agent->stop, clock_monotonic_ms() + LATE_MS);
+  } else {
+    handlers_interrupt(agent->handlers);
+  }
 }
 
 static void on_signal(void *context, int signal)
 {
   struct agent *agent = context;
+  if (agent->stage == STAGE_STORES)
+    return;
   if (signal == SIGHUP) {
     if (agent->stage == STAGE_RUNS)
       handlers_rescan(agent->handlers);
@@ -104,48 +159,27 @@ static void on_signal(void *context, int signal)
   if (!again) {
     agent->stage = STAGE_WORK_ENDS;
     handlers_stop(agent->handlers);
+    work_stop(&agent->work);
   }
   loop_timer_set(agent->stop, clock_monotonic_ms() + (again ? 0 : RUNNING_MS));
 }
 
-/* The core's ports */
-
-/* The handler of a type may have changed, and its pace. */
-static void set_pace(struct agent *agent, const char *type)
-{
-  core_set_poll_interval(agent->core, type,
-                         (int64_t)(handlers_poll_s(agent->handlers, type) * 1000));
-}
-
-static void hand_out(void *context, const char *type)
-{
-  struct agent *agent = context;
-  size_t room = handlers_room(agent->handlers, type);
-  if (room)
-    core_hand_out(agent->core, type, room);
-}
-
-static void run(void *context, struct command *command)
-{
-  struct agent *agent = context;
-  if (agent->stage == STAGE_RUNS)
-    handlers_run(agent->handlers, command);
-  else
-    core_put_back(agent->core, command);
-}
+/* The ports that are not the work's */
 
 static int send_message(void *context, enum core_message kind, const char *endpoint,
                         const char *type, uint32_t request_id, const char *body, size_t size)
 {
   struct agent *agent = context;
-  if (!agent->has_transport)
-    return -EAGAIN;
-  return agent->transport.send(agent->transport.context, kind, endpoint, type, request_id, body, size);
+  return wire_send(&agent->wire, kind, endpoint, type, request_id, body, size);
 }
 
-/* The handlers' ports */
-
-static void open_transport(struct agent *agent);
+static void open_wire(struct agent *agent)
+{
+  if (wire_open(&agent->wire, agent->config, &agent->state, agent->workplace) == 0)
+    return;
+  agent->exit_status = EXIT_USAGE_STATUS;
+  loop_stop(agent->loop);
+}
 
 static void on_handlers_changed(void *context)
 {
@@ -154,136 +188,28 @@ static void on_handlers_changed(void *context)
   size_t count = handlers_types(agent->handlers, &types);
   core_set_types(agent->core, types, count);
   for (size_t i = 0; i < count; i++)
-    set_pace(agent, types[i]);
+    work_tell_type(&agent->work, types[i]);
   free(types);
-  if (!agent->has_transport && agent->stage == STAGE_RUNS)
-    open_transport(agent);
+  if (!agent->wire.is_open && agent->stage == STAGE_RUNS)
+    open_wire(agent);
 }
 
-static void on_room(void *context, const char *type)
+static void create_core(struct agent *agent, const struct journal_start *found)
 {
-  set_pace(context, type);
-  hand_out(context, type);
-}
-
-static void on_finished(void *context, struct command *command, struct command_result *result)
-{
-  struct agent *agent = context;
-  log_debug(command->key.type, "answered", "id", LOG_NUMBER(command->key.id), "status",
-            LOG_NUMBER(result->status), "reason", result->reason);
-  core_finish(agent->core, command, result);
-}
-
-static void on_put_back(void *context, struct command *command)
-{
-  struct agent *agent = context;
-  core_put_back(agent->core, command);
-}
-
-static void on_telemetry(void *context, const char *endpoint, const char *samples, size_t size)
-{
-  struct agent *agent = context;
-  core_telemetry(agent->core, endpoint, samples, size);
-}
-
-static void on_metadata(void *context, const char *endpoint, const char *keys, size_t size)
-{
-  struct agent *agent = context;
-  core_metadata(agent->core, endpoint, keys, size);
-}
-
-/* The transport's events */
-
-static void on_connected(void *context)
-{
-  struct agent *agent = context;
-  agent->is_connected = true;
-  core_connected(agent->core, clock_monotonic_ms());
-}
-
-static void on_disconnected(void *context)
-{
-  struct agent *agent = context;
-  agent->is_connected = false;
-  core_disconnected(agent->core, clock_monotonic_ms());
-}
-
-static void on_writable(void *context)
-{
-  struct agent *agent = context;
-  core_writable(agent->core);
-}
-
-static void on_published(void *context, uint32_t request_id)
-{
-  struct agent *agent = context;
-  core_published(agent->core, request_id, clock_monotonic_ms());
-}
-
-static void on_commands(void *context, const char *endpoint, const char *type, uint32_t request_id,
-                        const char *text, size_t size)
-{
-  struct agent *agent = context;
-  log_debug("agent", "commands", "type", type, "endpoint", LOG_TOKEN(endpoint), "bytes",
-            LOG_NUMBER(size));
-  core_commands(agent->core, endpoint, type, request_id, text, size, clock_wall_ms(),
-                clock_monotonic_ms());
-}
-
-static void on_hold(void *context, enum core_message kind, uint32_t request_id, int64_t wait_ms)
-{
-  struct agent *agent = context;
-  core_hold(agent->core, kind, request_id, wait_ms);
-}
-
-static void on_answered(void *context, enum core_message kind, const char *endpoint,
-                        const char *type, uint32_t request_id, int status, const char *reason)
-{
-  struct agent *agent = context;
-  core_answered(agent->core, kind, endpoint, type, request_id, status, reason,
-                clock_monotonic_ms());
-}
-
-static void open_transport(struct agent *agent)
-{
-  const struct transport_events events = {
-      .context = agent,
-      .connected = on_connected,
-      .disconnected = on_disconnected,
-      .writable = on_writable,
-      .published = on_published,
-      .commands = on_commands,
-      .hold = on_hold,
-      .answered = on_answered,
-  };
-  struct error error = {0};
-  bool is_http = agent->config->wire == CONFIG_HTTP;
-  int rc = is_http ? http_transport_open(&agent->transport, agent->workplace, agent->config, &events,
-                                         &error)
-                   : mqtt_transport_open(&agent->transport, agent->loop, agent->config, &agent->state,
-                                         &events, &error);
-  if (rc < 0) {
-    log_error(is_http ? "http" : "mqtt", error.text);
-    agent->exit_status = EXIT_USAGE_STATUS;
-    loop_stop(agent->loop);
-    return;
-  }
-  agent->has_transport = true;
-}
-
-static void create_core(struct agent *agent)
-{
-  const struct memory_storage_options storage_options = {.wall_ms = clock_wall_ms};
-  agent->storage = memory_storage_create(&storage_options);
-  const struct core_ports ports = {
-      .context = agent, .queued = hand_out, .run = run, .send = send_message, .note = notes_log};
-  const struct storage storage = {.context = agent, .submit = submit};
+  struct core_ports ports;
+  work_fill_core_ports(&agent->work, &ports);
+  const struct storage storage = {.context = agent->journal, .submit = journal_submit};
   bool polls = agent->config->wire == CONFIG_HTTP;
   struct core_options options = {
       .id_reuse_never = agent->config->id_reuse_never,
       .polls = polls,
       .poll_interval_ms = agent->config->poll_ms,
       .silence_ms = polls ? HTTP_SILENCE_MS : 0, /* the transport has limits of its own */
+      .last_sequence = found->last_sequence,
+      .last_message = found->last_message,
+      .was_answered = found->was_answered,
+      .is_lost = found->is_lost,
+      .wall_ms = clock_wall_ms(),
   };
   if (getrandom(&options.seed, sizeof options.seed, 0) < 0)
     options.seed = (uint64_t)clock_wall_ms();
@@ -294,15 +220,8 @@ static void create_core(struct agent *agent)
 
 static void create_handlers(struct agent *agent)
 {
-  const struct handlers_ports ports = {
-      .context = agent,
-      .changed = on_handlers_changed,
-      .room = on_room,
-      .finished = on_finished,
-      .put_back = on_put_back,
-      .telemetry = on_telemetry,
-      .metadata = on_metadata,
-  };
+  struct handlers_ports ports;
+  work_fill_handlers_ports(&agent->work, &ports);
   const struct handlers_options options = {
       .directories = (const char *const *)agent->config->handlers,
       .directory_count = agent->config->handler_count,
@@ -314,28 +233,139 @@ static void create_handlers(struct agent *agent)
   agent->handlers = handlers_create(agent->workplace, &options, &ports);
 }
 
-static void open_parts(struct agent *agent)
+/* Returns 0 or the exit status. */
+static int open_marks(struct agent *agent, struct error *error)
 {
-  create_core(agent);
+  struct error failure = {0};
+  if (agent->state.is_read_only)
+    return 0;
+  agent->marks = marks_files_open(agent->config->state, &failure);
+  if (agent->marks)
+    return 0;
+  agent->state.is_read_only = failure.code == -EROFS;
+  if (agent->state.is_read_only)
+    return 0;
+  error_set(error, failure.code, "%s", failure.text);
+  return EXIT_TRY_AGAIN;
+}
+
+/* Returns 0 or the exit status. */
+static int open_journal(struct agent *agent, struct journal_start *found, struct error *error)
+{
+  const struct journal_options options = {
+      .directory = agent->config->state,
+      .boot_id = agent->state.boot_id,
+      .version = KAALUA_VERSION,
+      .is_normal = agent->config->durability_normal,
+      .is_read_only = agent->state.is_read_only,
+  };
+  const struct journal_events events = {
+      .context = agent, .stored = on_stored, .changed = on_condition, .failed = on_failed};
+  int rc = journal_open(&agent->journal, agent->loop, &options, &events, found, error);
+  if (rc < 0)
+    return rc == -EPROTONOSUPPORT ? EXIT_USAGE_STATUS : EXIT_TRY_AGAIN;
+  if (journal_condition(agent->journal) == JOURNAL_READ_ONLY) {
+    log_error("journal", found->is_full ? "the disk has no room to open it: commands are left with "
+                                          "the platform, results are reported"
+                                        : "read-only: commands are left with the platform, results "
+                                          "are reported");
+    marks_files_close(agent->marks);
+    agent->marks = NULL;
+  }
+  agent->workplace->marks = agent->marks;
+  return 0;
+}
+
+static void create_answers(struct agent *agent, const struct journal_start *found)
+{
+  const struct control_sources sources = {
+      .config = agent->config,
+      .core = agent->core,
+      .handlers = agent->handlers,
+      .journal = agent->journal,
+      .wire = &agent->wire,
+      .found = *found,
+  };
+  agent->answers = control_answers_create(&sources, agent->loop);
+}
+
+/* Returns 0 or the exit status. */
+static int open_parts(struct agent *agent, struct error *error)
+{
+  const struct work_owner owner = {
+      .context = agent, .send = send_message, .changed = on_handlers_changed};
+  struct journal_start found = {0};
+  work_init(&agent->work, &owner);
+  int status = open_marks(agent, error);
+  if (!status)
+    status = open_journal(agent, &found, error);
+  if (status)
+    return status;
+  create_core(agent, &found);
+  recovery_run(agent->core, agent->journal, &found, agent->marks);
+  if (journal_start(agent->journal, error) < 0)
+    return EXIT_TRY_AGAIN;
   create_handlers(agent);
+  agent->work.core = agent->core;
+  agent->wire.core = agent->core;
+  agent->work.handlers = agent->handlers;
+  agent->work.journal = agent->journal;
   agent->tick = loop_timer_create(agent->loop, on_tick, agent);
   agent->stop = loop_timer_create(agent->loop, on_stop_time, agent);
+  agent->idle = loop_timer_create(agent->loop, on_idle, agent);
+  create_answers(agent, &found);
+  return 0;
+}
+
+static void start(struct agent *agent)
+{
   loop_each_turn(agent->loop, pump, agent);
   static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
   for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
     loop_on_signal(agent->loop, signals[i], on_signal, agent);
+  if (!agent->marks)
+    handlers_stop(agent->handlers);
+  log_info("agent", "started", "version", KAALUA_VERSION, "endpoints",
+           LOG_NUMBER(agent->config->token_count), "state", agent->config->state);
+  handlers_start(agent->handlers);
+}
+
+/* The storage must be idle before the core goes, and what gathered is worth keeping: a
+ * confirmation that is lost here is a result sent twice. A disk that is full may never
+ * be done. */
+static void finish_storage(struct agent *agent)
+{
+  int64_t deadline_ms = clock_monotonic_ms() + STORING_MS;
+  agent->stage = STAGE_STORES;
+  loop_timer_set(agent->stop, deadline_ms);
+  core_keep_messages(agent->core);
+  while (!agent->has_failed && clock_monotonic_ms() < deadline_ms) {
+    core_flush(agent->core, clock_monotonic_ms());
+    if (!journal_is_busy(agent->journal))
+      break;
+    loop_run(agent->loop);
+  }
 }
 
 static void close_parts(struct agent *agent)
 {
   loop_each_turn(agent->loop, NULL, NULL);
-  if (agent->has_transport)
-    agent->transport.close(agent->transport.context, 1000);
+  control_answers_close(agent->answers);
+  wire_close(&agent->wire, agent->has_failed ? 0 : 1000);
+  work_end(&agent->work);
   handlers_destroy(agent->handlers);
+  if (agent->handlers)
+    finish_storage(agent);
   loop_timer_destroy(agent->tick);
   loop_timer_destroy(agent->stop);
-  core_destroy(agent->core);
-  memory_storage_destroy(agent->storage);
+  journal_close(agent->journal); /* what it still stores sets the idle timer */
+  loop_timer_destroy(agent->idle);
+  control_answers_destroy(agent->answers);
+  if (agent->core)
+    core_destroy(agent->core);
+  work_clear(&agent->work);
+  marks_files_close(agent->marks);
+  agent->workplace->marks = NULL;
 }
 
 /* Tokens and passwords are in our memory and environment: neither a debugger
@@ -347,24 +377,33 @@ static void hide_process(void)
 #endif
 }
 
+static int run(struct agent *agent)
+{
+  struct error error = {0};
+  int status = EXIT_TRY_AGAIN;
+  if (state_open(&agent->state, agent->config->state, &error) == 0) {
+    workplace_keep_private(agent->workplace, agent->config->state);
+    agent->workplace->presence_fd = agent->state.presence_fd;
+    status = open_parts(agent, &error);
+    if (!status) {
+      start(agent);
+      loop_run(agent->loop);
+    }
+    close_parts(agent);
+  }
+  if (status)
+    log_error("agent", error.text);
+  else
+    log_info("agent", "stopped");
+  agent->workplace->presence_fd = 0;
+  state_close(&agent->state);
+  return status ? status : agent->exit_status;
+}
+
 int agent_run(const struct config *config, struct workplace *workplace)
 {
   hide_process();
+  mallopt(M_ARENA_MAX, 1); /* three threads, and little that they allocate at the same time */
   struct agent agent = {.config = config, .workplace = workplace, .loop = workplace->loop};
-  struct error error = {0};
-  if (state_open(&agent.state, config->state, &error) < 0) {
-    log_error("agent", error.text);
-    state_close(&agent.state);
-    return EXIT_TRY_AGAIN;
-  }
-  workplace_keep_private(workplace, config->state);
-  open_parts(&agent);
-  log_info("agent", "started", "version", KAALUA_VERSION, "endpoints",
-           LOG_NUMBER(config->token_count), "state", config->state);
-  handlers_start(agent.handlers);
-  loop_run(agent.loop);
-  close_parts(&agent);
-  log_info("agent", "stopped");
-  state_close(&agent.state);
-  return agent.exit_status;
+  return run(&agent);
 }

@@ -27,6 +27,7 @@ struct loading {
   const struct config_flags *flags;
   json_t *file; /* the file's table; NULL without one */
   json_t *faults;
+  bool is_passing; /* the file could not be evaluated, which is no fault of it */
 };
 
 static void set(char **place, const char *value)
@@ -121,6 +122,14 @@ static bool take_path(struct config *config, const char *path)
   return true;
 }
 
+/* A fault of the url, which is shown up to where a key may stand: behind ? and #. */
+static void add_url_fault(struct loading *loading, const struct origin *url, const char *expected)
+{
+  size_t size = strcspn(url->value, "?#");
+  faults_add(loading->faults, url->name, 0, "url \"%.*s%s\": expected %s", (int)size, url->value,
+             url->value[size] ? "…" : "", expected);
+}
+
 static void take_url(struct loading *loading)
 {
   struct config *config = loading->config;
@@ -140,17 +149,19 @@ static void take_url(struct loading *loading)
   const char *rest = url.value;
   const struct scheme *scheme = take_scheme(&rest);
   if (!scheme) {
-    faults_add(loading->faults, url.name, 0, "url \"%s\": expected mqtt://HOST[:PORT], "
-               "mqtts://HOST[:PORT], http://HOST[:PORT][/PATH] or https://HOST[:PORT][/PATH]",
-               url.value);
+    add_url_fault(loading, &url, "mqtt://HOST[:PORT], mqtts://HOST[:PORT], "
+                  "http://HOST[:PORT][/PATH] or https://HOST[:PORT][/PATH]");
     return;
   }
   config->wire = scheme->wire;
   config->tls = scheme->tls;
   config->port = scheme->port;
-  if (!take_authority(config, &rest) || !take_path(config, rest))
-    faults_add(loading->faults, url.name, 0, "url \"%s\": expected %s://HOST[:PORT]%s and nothing "
-               "behind it", url.value, scheme->name, scheme->wire == CONFIG_HTTP ? "[/PATH]" : "");
+  if (take_authority(config, &rest) && take_path(config, rest))
+    return;
+  char *expected = memory_format("%s://HOST[:PORT]%s and nothing behind it", scheme->name,
+                                 scheme->wire == CONFIG_HTTP ? "[/PATH]" : "");
+  add_url_fault(loading, &url, expected);
+  free(expected);
 }
 
 static void check_level(struct loading *loading, struct origin origin, const char *what)
@@ -287,7 +298,17 @@ static const char *extension(struct loading *loading, const char *name)
   return given ? given : name;
 }
 
-static void take_rest(struct loading *loading)
+/* Whoever names a state directory means the agent on it, not the configuration's. */
+static void take_control(struct loading *loading, bool state_was_given)
+{
+  struct config *config = loading->config;
+  if (!state_was_given)
+    config->control = file_path(loading, "control");
+  if (!config->control)
+    config->control = memory_format("%s/control", config->state);
+}
+
+static void take_state(struct loading *loading)
 {
   struct config *config = loading->config;
   struct origin state = look_up(loading, "--state", loading->flags->state, "KAALUA_STATE", "");
@@ -296,6 +317,12 @@ static void take_rest(struct loading *loading)
   free(from_file);
   if (!*config->state)
     faults_add(loading->faults, state.name, 0, "state: expected a directory, got an empty text");
+  take_control(loading, state.value != NULL);
+}
+
+static void take_rest(struct loading *loading)
+{
+  struct config *config = loading->config;
   struct origin level =
       look_up(loading, "--log-level", loading->flags->log_level, "KAALUA_LOG_LEVEL", "log_level");
   config->log_level = LOG_LEVEL_INFO;
@@ -307,6 +334,8 @@ static void take_rest(struct loading *loading)
   set(&config->epmx, extension(loading, "epmx"));
   const char *reuse = json_string_value(json_object_get(loading->file, "id_reuse"));
   config->id_reuse_never = reuse && !strcmp(reuse, "never");
+  const char *durability = json_string_value(json_object_get(loading->file, "durability"));
+  config->durability_normal = durability && !strcmp(durability, "normal");
   const json_t *keepalive = json_object_get(loading->file, "keepalive_s");
   config->keepalive_s = keepalive ? (int)json_integer_value(keepalive) : KEEPALIVE_S;
   const json_t *idle = json_object_get(loading->file, "worker_idle_s");
@@ -321,6 +350,7 @@ static void keep_private(const struct loading *loading, struct workplace *workpl
   const struct config *config = loading->config;
   workplace_keep_private(workplace, config->file);
   workplace_keep_private(workplace, config->state);
+  workplace_keep_private(workplace, config->control);
   workplace_keep_private(workplace, config->password_file);
   workplace_keep_private(workplace, config->key_file);
   static const char *const token_keys[] = {"token_file", "tokens_file"};
@@ -339,7 +369,8 @@ static void find_file(struct loading *loading, struct workplace *workplace)
   if ((!given || !*given) && access(default_file, F_OK) < 0)
     return;
   set(&loading->config->file, given && *given ? given : default_file);
-  loading->file = evaluate_configuration(workplace, loading->config->file, loading->faults);
+  loading->file = evaluate_configuration(workplace, loading->config->file, loading->faults,
+                                         &loading->is_passing);
 }
 
 int config_load(struct config *config, const struct config_flags *flags, enum config_need need,
@@ -357,10 +388,13 @@ int config_load(struct config *config, const struct config_flags *flags, enum co
     }
     take_security(&loading);
     take_handlers(&loading);
+    take_state(&loading);
     take_rest(&loading);
     keep_private(&loading, workplace);
   }
   json_decref(loading.file);
+  if (loading.is_passing)
+    return -EAGAIN;
   return json_array_size(faults) ? -EINVAL : 0;
 }
 
@@ -386,7 +420,7 @@ void config_clear(struct config *config)
   char *const texts[] = {config->file,     config->url,       config->host,     config->app_version,
                          config->username, config->password_file, config->ca_file, config->cert_file,
                          config->key_file, config->state,     config->cex,      config->dcx,
-                         config->epmx,     config->base_path};
+                         config->epmx,     config->base_path, config->control};
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
     free(texts[i]);
   free_texts(config->tokens, config->token_count);

@@ -42,9 +42,12 @@ struct config {
   char **handlers;
   size_t handler_count;
   char *state;
+  char *control; /* path of the control socket: `control` in the state directory, unless the file
+                    says otherwise and --state and KAALUA_STATE do not */
   json_t *settings; /* object */
   char *cex, *dcx, *epmx;
   bool id_reuse_never;
+  bool durability_normal; /* a commit survives a killed process, not a power cut */
   int keepalive_s;
   int64_t worker_idle_ms;
   int64_t poll_ms; /* over HTTP: between polls of an idle type */
@@ -57,7 +60,8 @@ enum config_need {
 };
 
 /* Loads and checks. Returns 0, or -EINVAL with everything that is wrong added
- * to `faults` (host/faults.h). config_clear() in either case. Adds what handlers
+ * to `faults` (host/faults.h), or -EAGAIN where the file could not be evaluated and
+ * nothing is known to be wrong with it. config_clear() in either case. Adds what handlers
  * are kept from to the workplace. */
 int config_load(struct config *config, const struct config_flags *flags, enum config_need need,
                 struct workplace *workplace, json_t *faults);

@@ -43,8 +43,8 @@ json_t *evaluate_version(const struct workplace *workplace, struct version *vers
   struct error error = {0};
   struct worker *worker = worker_start(workplace, version, options, &ports, &error);
   if (!worker)
-    return json_pack("{s:[{s:s,s:i,s:s}]}", "faults", "file", version->source.chunk, "line", 0,
-                     "message", error.text);
+    return json_pack("{s:[{s:s,s:i,s:s}],s:b}", "faults", "file", version->source.chunk, "line", 0,
+                     "message", error.text, "passing", 1);
   while (!evaluation.report)
     loop_run(workplace->loop);
   worker_destroy(worker);
@@ -72,8 +72,18 @@ static char *read_whole(const char *path, size_t *size)
   return buffer_take(&text);
 }
 
-json_t *evaluate_configuration(const struct workplace *workplace, const char *path, json_t *faults)
+/* The world failed, not the file. */
+static void add_passing_fault(json_t *faults, const json_t *reported, const char *path)
 {
+  const json_t *message = json_object_get(json_array_get(reported, 0), "message");
+  faults_add(faults, path, 0, "could not be evaluated, which is no fault of it: try again (%s)",
+             json_string_value(message));
+}
+
+json_t *evaluate_configuration(const struct workplace *workplace, const char *path, json_t *faults,
+                               bool *is_passing)
+{
+  *is_passing = false;
   size_t size;
   char *text = read_whole(path, &size);
   if (!text) {
@@ -87,7 +97,12 @@ json_t *evaluate_configuration(const struct workplace *workplace, const char *pa
   const struct worker_options options = {.purpose = WORKER_CONFIGURATION};
   json_t *report = evaluate_version(workplace, version, &options);
   json_t *value = json_incref(json_object_get(report, "value"));
-  faults_add_reported(faults, json_object_get(report, "faults"), chunk, path);
+  const json_t *reported = json_object_get(report, "faults");
+  *is_passing = json_array_size(reported) && json_is_true(json_object_get(report, "passing"));
+  if (*is_passing)
+    add_passing_fault(faults, reported, path);
+  else
+    faults_add_reported(faults, reported, chunk, path);
   json_decref(report);
   version_drop(version);
   library_drop(none);

@@ -8,13 +8,17 @@
 #include "host/worker.h"
 #include "host/workplace.h"
 
+#include <stdbool.h>
+
 /* Returns the report of WORKER_LOADED, owned; where no worker could be started,
- * one with that fault. */
+ * one with that fault, and "passing" true. */
 json_t *evaluate_version(const struct workplace *workplace, struct version *version,
                          const struct worker_options *options);
 
 /* Reads and evaluates a configuration file. Returns the checked table, owned,
- * or NULL with what is wrong added to `faults`. */
-json_t *evaluate_configuration(const struct workplace *workplace, const char *path, json_t *faults);
+ * or NULL with what is wrong added to `faults`; *is_passing then tells whether it is not
+ * the file: no worker could be started, or it was ended. */
+json_t *evaluate_configuration(const struct workplace *workplace, const char *path, json_t *faults,
+                               bool *is_passing);
 
 #endif

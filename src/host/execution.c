@@ -242,6 +242,7 @@ static void launch(struct execution *execution, const struct workplace *workplac
       .cwd = *request->cwd ? request->cwd : NULL,
       .input = request->has_input && !request->detach,
       .quiet = request->detach,
+      .presence_fd = request->detach ? 0 : workplace->presence_fd,
       .received = on_received,
       .ended = on_ended,
       .gone = on_gone,

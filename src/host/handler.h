@@ -1,6 +1,6 @@
-/* One entry of the table of handlers, and what its three parts share:
- * host/handlers.c runs commands, host/handler_ticks.c has ticks called,
- * host/handler_files.c takes the files in. */
+/* One entry of the table of handlers, and what its parts share: host/handlers.c keeps
+ * the table, host/handler_commands.c runs commands, host/handler_ticks.c has ticks
+ * called, host/handler_files.c takes the files in. */
 #ifndef KAALUA_HOST_HANDLER_H
 #define KAALUA_HOST_HANDLER_H
 
@@ -15,7 +15,11 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
-enum { HANDLER_DEATHS_MAX = 3 /* in a row, then quarantine */ };
+enum {
+  HANDLER_DEATHS_MAX = 3, /* in a row, then quarantine */
+  HANDLER_LOADS_MAX = 3,  /* that failed and may pass, in a row, then its commands are answered */
+  HANDLER_AHEAD_MS = 50,  /* a worker has as many commands as it is through with in this time */
+};
 
 /* What ticks failed with, so that the log is not flooded. */
 struct tick_faults {
@@ -40,12 +44,15 @@ struct handler {
   int deaths;
   char *last_death;
   bool died_in_tick, last_was_tick;
-  size_t in_flight; /* commands */
+  size_t in_flight;  /* commands with its workers */
+  size_t handed_out; /* those that will be once they are durable as running */
   double run_ms; /* moving average */
   int64_t absent_since_ms; /* 0: the file is there */
   bool is_removed;         /* away for good; kept while its last commands run */
   int64_t retry_at_ms;     /* of a fault that may pass; 0: none */
   int64_t retry_wait_ms;
+  int passing_loads;       /* in a row that failed and may pass, of one content */
+  bool lacks_disk;         /* for the marks of a worker: its commands wait */
   struct loop_timer *idle;
   struct ticks ticks;
   struct loop_timer *tick;
@@ -80,15 +87,21 @@ struct handler *handler_find(const struct handlers *handlers, const char *type);
 struct handler *handler_add(struct handlers *handlers, char *type); /* takes `type` */
 void handler_remove(struct handler *handler);
 
-/* Starts a worker for one of the handler's versions. Returns owned, or NULL. */
+/* Starts a worker for one of the handler's versions; `may_lack_marks` as in struct
+ * worker_options. Returns owned, or NULL. */
 struct worker *handler_start_worker(struct handler *handler, struct version *version,
-                                    struct error *error);
+                                    bool may_lack_marks, struct error *error);
 
-/* Makes sure that `worker` is there, for work that is handed to it next. Returns
- * 0, or a negative code with `error`. */
-int handler_need_worker(struct handler *handler, struct error *error);
+/* Makes sure that `worker` is there, for a command or a tick that is handed to it next.
+ * Returns 0, or a negative code with `error`. */
+int handler_need_worker(struct handler *handler, bool for_command, struct error *error);
 
-/* Once the old version has no work left, `next` takes over. */
+/* Whether `worker` is not to be given anything, as it was recalled or is of the version before
+ * the current one: it ends what it does, then another takes over. */
+bool handler_is_changing(const struct handler *handler);
+
+/* Once the old version has no work left, `next` takes over; where it was recalled and there
+ * is no `next`, none. */
 void handler_switch_worker(struct handler *handler);
 
 /* A command or a tick has ended: a worker without work is ended after a while. */
@@ -107,6 +120,20 @@ bool handler_is_asked_for(const struct handler *handler);
 
 /* Destroys a worker once the port that it is calling has returned. */
 void handler_bury(struct handlers *handlers, struct worker *worker);
+
+/* The commands' part (host/handler_commands.c) */
+
+/* Tries again to start workers whose marks the disk had no room for. */
+void handler_commands_retry(struct handlers *handlers);
+
+/* The ports of every worker: */
+
+void handler_commands_finished(void *handler, struct worker *worker, struct command *command,
+                               struct command_result *result, const struct worker_finish *how);
+void handler_commands_put_back(void *handler, struct worker *worker, struct command *command);
+void handler_commands_left(void *handler, struct worker *worker, struct command *command);
+void handler_commands_keep(void *handler, struct worker *worker, struct command *command,
+                           const struct worker_keep *keep, struct worker_ticket *ticket);
 
 /* The ticks' part (host/handler_ticks.c) */
 
@@ -132,6 +159,9 @@ void handler_files_scan(void *handlers);
 
 /* The worker that loads a file has reported; the port of every worker. */
 void handler_files_loaded(void *handler, struct worker *worker, const json_t *report);
+
+/* Whether a first good version may still come soon: the fault of its file may pass. */
+bool handler_files_are_awaited(const struct handler *handler);
 
 /* Forgets the file that is being loaded; not from within its worker's port. */
 void handler_files_drop_candidate(struct handler *handler);

@@ -11,7 +11,7 @@ enum {
   SCAN_MS = 1000,
   ABSENT_MS = 2000, /* a removal is often the first half of a replacement */
   LOADING_MAX = 8,  /* at the same time */
-  RETRY_MS = 10000, /* of a load that ended in a death or took too long; doubling … */
+  RETRY_MS = 1000,  /* of a load that ended in a death or took too long; doubling … */
   RETRY_MAX_MS = 300000, /* … up to this */
 };
 
@@ -31,9 +31,17 @@ static void set_fault(struct handler *handler, char *text)
   handler->fault = text;
 }
 
+bool handler_files_are_awaited(const struct handler *handler)
+{
+  return !handler->current && handler->retry_at_ms && handler->passing_loads < HANDLER_LOADS_MAX;
+}
+
 static void log_fault(const struct handler *handler, const char *text)
 {
-  log_error(handler->type, text, "service", handler->current ? "the last good version" : "none: 503");
+  const char *service = handler->current                     ? "the last good version"
+                        : handler_files_are_awaited(handler) ? "none: its commands wait"
+                                                             : "none: 503";
+  log_error(handler->type, text, "service", service);
 }
 
 static void take_faults(struct handler *handler, const json_t *faults)
@@ -59,8 +67,11 @@ static void take_version(struct handler *handler, struct worker *worker, const j
   set_fault(handler, NULL);
   handler->deaths = 0;
   handler->retry_wait_ms = 0;
+  handler->passing_loads = 0;
   worker_destroy(handler->next);
   handler->next = worker;
+  if (handler->worker)
+    worker_recall(handler->worker); /* what it has not begun is run by the new version */
   handler_switch_worker(handler);
   handler_ticks_start(handler);
   handler_retire_new(handler);
@@ -73,6 +84,7 @@ static void plan_retry(struct handler *handler)
   if (handler->retry_wait_ms > RETRY_MAX_MS)
     handler->retry_wait_ms = RETRY_MAX_MS;
   handler->retry_at_ms = clock_monotonic_ms() + handler->retry_wait_ms;
+  handler->passing_loads++;
 }
 
 /* A version that once was good does not load any more (a device is gone, memory
@@ -107,7 +119,7 @@ static void start_loads(struct handlers *handlers)
       continue;
     if (loading < LOADING_MAX) {
       struct error error = {0};
-      handler->loading = handler_start_worker(handler, handler->candidate, &error);
+      handler->loading = handler_start_worker(handler, handler->candidate, true, &error);
       tell_starved(handlers, &error);
     }
     if (handler->loading)
@@ -133,9 +145,9 @@ void handler_files_loaded(void *context, struct worker *worker, const json_t *re
   bool was_asked_for = handler_is_asked_for(handler);
   handler->loading = NULL;
   if (json_array_size(faults)) {
-    take_faults(handler, faults);
     if (json_is_true(json_object_get(report, "passing")))
       plan_retry(handler);
+    take_faults(handler, faults);
     handler_bury(handler->table, worker);
   } else {
     take_version(handler, worker, report);
@@ -180,8 +192,8 @@ static bool take_file(struct handlers *handlers, const struct source_file *file)
                               : version_hash(library->hash, file->text, file->text_bytes);
   if (handler->has_seen && handler->seen_hash == hash)
     return handler_is_asked_for(handler) && !was_asked_for;
-  if (handler->has_seen)
-    handler->retry_wait_ms = 0; /* another content */
+  if (handler->has_seen) /* another content */
+    handler->retry_wait_ms = handler->passing_loads = 0;
   handler->has_seen = true;
   handler->seen_hash = hash;
   handler->retry_at_ms = 0;
@@ -263,6 +275,7 @@ void handler_files_scan(void *context)
       changed |= take_file(handlers, file);
   changed |= take_removals(handlers);
   start_loads(handlers);
+  handler_commands_retry(handlers);
   if (changed && handlers->ready)
     handlers->ports.changed(handlers->ports.context);
   if (!handlers->stopping)

@@ -66,7 +66,8 @@ void handler_ticks_stop(struct handler *handler)
 
 static bool has_to_wait(const struct handler *handler)
 {
-  return handler->next || handler->table->stopping || handler->deaths >= HANDLER_DEATHS_MAX;
+  return handler_is_changing(handler) || handler->table->stopping ||
+         handler->deaths >= HANDLER_DEATHS_MAX;
 }
 
 /* Never at once: the caller may be at work with a worker that is about to end. */
@@ -87,7 +88,7 @@ void handler_ticks_due(void *context)
   }
   const char *endpoint =
       handler->current->ticks_per_agent ? NULL : handler->table->endpoints[which];
-  if (handler_need_worker(handler, &error) < 0) {
+  if (handler_need_worker(handler, false, &error) < 0) {
     tell_fault(handler, endpoint, error.text, "");
     ticks_done(&handler->ticks, clock_monotonic_ms());
     handler_ticks_go_on(handler);

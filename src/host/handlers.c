@@ -3,20 +3,14 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "base/utf8.h"
 #include "host/handler.h"
 #include "kp/name.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-  IDLE_MS = 60000,
-  AHEAD_MAX = 32,    /* commands with a worker, … */
-  AHEAD_MS = 50,     /* … as many as it is through with in this time */
-};
-
-static const char interrupted[] = "Interrupted: the outcome is unknown";
+enum { IDLE_MS = 60000 };
 
 struct handler *handler_find(const struct handlers *handlers, const char *type)
 {
@@ -63,12 +57,21 @@ static void on_idle(void *context)
   struct handler *handler = context;
   worker_destroy(handler->worker);
   handler->worker = NULL;
+  handler->table->ports.room(handler->table->ports.context, handler->type);
 }
 
-/* Once the old version has no work left, the new one's worker takes over. */
+bool handler_is_changing(const struct handler *handler)
+{
+  const struct worker *worker = handler->worker;
+  return handler->next ||
+         (worker && (worker_version(worker) != handler->current || worker_is_recalled(worker)));
+}
+
+/* Once the old version has no work left, the new one's worker takes over, or where it has
+ * ended meanwhile one that is started when it is needed. */
 void handler_switch_worker(struct handler *handler)
 {
-  if (!handler->next || (handler->worker && worker_load(handler->worker)))
+  if (!handler_is_changing(handler) || (handler->worker && worker_load(handler->worker)))
     return;
   if (handler->worker)
     handler_bury(handler->table, handler->worker);
@@ -76,32 +79,6 @@ void handler_switch_worker(struct handler *handler)
   handler->next = NULL;
   handler_rest(handler);
   handler_ticks_go_on(handler);
-}
-
-static void on_finished(void *context, struct worker *worker, struct command *command,
-                        struct command_result *result, const struct worker_finish *how)
-{
-  struct handler *handler = context;
-  struct handlers *handlers = handler->table;
-  (void)worker;
-  if (*how->trace)
-    log_warn(handler->type, result->reason, "id", LOG_NUMBER(command->key.id), "endpoint",
-             LOG_TOKEN(command->key.endpoint), "trace", how->trace);
-  handler->in_flight--;
-  handler->run_ms += ((double)how->run_ms - handler->run_ms) / 8;
-  handler_count_end(handler, false, !how->crashed);
-  handlers->ports.finished(handlers->ports.context, command, result);
-  handler_switch_worker(handler);
-  handler_rest(handler);
-  handlers->ports.room(handlers->ports.context, handler->type);
-}
-
-static void on_put_back(void *context, struct worker *worker, struct command *command)
-{
-  struct handler *handler = context;
-  (void)worker;
-  handler->in_flight--;
-  handler->table->ports.put_back(handler->table->ports.context, command);
 }
 
 static void on_telemetry(void *context, const char *endpoint, const char *samples, size_t size)
@@ -167,13 +144,15 @@ static void on_over(void *context, struct worker *worker, enum worker_end end, c
 }
 
 struct worker *handler_start_worker(struct handler *handler, struct version *version,
-                                   struct error *error)
+                                    bool may_lack_marks, struct error *error)
 {
   const struct worker_ports ports = {
       .context = handler,
       .loaded = handler_files_loaded,
-      .finished = on_finished,
-      .put_back = on_put_back,
+      .finished = handler_commands_finished,
+      .put_back = handler_commands_put_back,
+      .left = handler_commands_left,
+      .keep = handler_commands_keep,
       .ticked = handler_ticks_ended,
       .telemetry = on_telemetry,
       .metadata = on_metadata,
@@ -182,16 +161,30 @@ struct worker *handler_start_worker(struct handler *handler, struct version *ver
   const struct worker_options options = {
       .purpose = WORKER_HANDLER,
       .settings = json_object_get(handler->table->settings, handler->type),
+      .may_lack_marks = may_lack_marks,
   };
   return worker_start(handler->table->workplace, version, &options, &ports, error);
 }
 
-int handler_need_worker(struct handler *handler, struct error *error)
+/* It loaded the file while the disk was full. */
+static void drop_without_marks(struct handler *handler)
 {
+  if (!handler->worker || worker_takes_commands(handler->worker) || worker_load(handler->worker))
+    return;
+  handler_bury(handler->table, handler->worker);
+  handler->worker = NULL;
+}
+
+int handler_need_worker(struct handler *handler, bool for_command, struct error *error)
+{
+  if (for_command)
+    drop_without_marks(handler);
   if (!handler->worker)
-    handler->worker = handler_start_worker(handler, handler->current, error);
+    handler->worker = handler_start_worker(handler, handler->current, !for_command, error);
   if (!handler->worker)
     return error->code;
+  if (for_command && !worker_takes_commands(handler->worker))
+    return error_set(error, -ENOSPC, "it ticks, and was started when the disk was full");
   loop_timer_set(handler->idle, INT64_MAX);
   return 0;
 }
@@ -201,7 +194,7 @@ struct handler *handler_add(struct handlers *handlers, char *type)
   struct handler *handler = memory_zeroed(1, sizeof *handler);
   handler->table = handlers;
   handler->type = type;
-  handler->run_ms = AHEAD_MS;
+  handler->run_ms = HANDLER_AHEAD_MS;
   handler->idle = loop_timer_create(handlers->workplace->loop, on_idle, handler);
   handler->tick = loop_timer_create(handlers->workplace->loop, handler_ticks_due, handler);
   TAILQ_INSERT_TAIL(&handlers->all, handler, link);
@@ -309,71 +302,17 @@ size_t handlers_types(const struct handlers *handlers, const char ***types)
   return count;
 }
 
-/* A slow handler gets one command at a time, so that a new version, or a new
- * worker after a limit, finds few that were handed out in vain. */
-static size_t window(const struct handler *handler)
-{
-  double ahead = handler->run_ms > 1 ? AHEAD_MS / handler->run_ms : AHEAD_MAX;
-  return ahead < 1 ? 1 : ahead > AHEAD_MAX ? AHEAD_MAX : (size_t)ahead;
-}
-
-/* Whether its commands are answered without running anything. */
-static bool is_answered_at_once(const struct handler *handler)
-{
-  return handler->is_removed || (!handler->current && !handler->candidate) ||
-         handler->deaths >= HANDLER_DEATHS_MAX || (handler->current && !handler->current->has_run);
-}
-
-size_t handlers_room(const struct handlers *handlers, const char *type)
-{
-  if (handlers->stopping)
-    return 0;
-  const struct handler *handler = handler_find(handlers, type);
-  if (!handler || is_answered_at_once(handler))
-    return handlers->ready ? SIZE_MAX : 0;
-  if (!handler->current || handler->next)
-    return 0;
-  size_t most = window(handler);
-  return handler->in_flight < most ? most - handler->in_flight : 0;
-}
-
-static void answer(struct handlers *handlers, struct command *command, int status, char *reason)
-{
-  struct command_result result = {.status = status, .reason = reason};
-  reason[utf8_cut(reason, strlen(reason), 256)] = '\0';
-  handlers->ports.finished(handlers->ports.context, command, &result);
-}
-
-void handlers_run(struct handlers *handlers, struct command *command)
-{
-  struct handler *handler = handler_find(handlers, command->key.type);
-  struct error error = {0};
-  if (!handler || handler->is_removed) {
-    answer(handlers, command, 501, memory_format("No handler for %s", command->key.type));
-  } else if (!handler->current) {
-    answer(handlers, command, 503, memory_text(handler->fault ? handler->fault : "not loaded"));
-  } else if (!handler->current->has_run) {
-    answer(handlers, command, 501, memory_format("No handler for %s: %s only ticks", handler->type,
-                                                 handler->current->source.chunk));
-  } else if (handler->deaths >= HANDLER_DEATHS_MAX) {
-    answer(handlers, command, 503, memory_format("Quarantined: its worker died %d times in a row "
-                                                 "(%s); it is tried again when its file changes",
-                                                 handler->deaths, handler->last_death));
-  } else if (handler_need_worker(handler, &error) < 0) {
-    answer(handlers, command, 503, memory_format("No worker could be started: %s", error.text));
-  } else {
-    handler->in_flight++;
-    worker_run(handler->worker, command);
-  }
-}
-
 void handlers_stop(struct handlers *handlers)
 {
   handlers->stopping = true;
   loop_timer_set(handlers->scan, INT64_MAX);
   struct handler *handler;
-  TAILQ_FOREACH(handler, &handlers->all, link)
+  TAILQ_FOREACH(handler, &handlers->all, link) {
     handler_ticks_stop(handler);
+    if (handler->worker)
+      worker_recall(handler->worker);
+    handlers->ports.room(handlers->ports.context, handler->type); /* none */
+  }
 }
 
 size_t handlers_busy(const struct handlers *handlers)
@@ -385,12 +324,10 @@ size_t handlers_busy(const struct handlers *handlers)
   return busy;
 }
 
-void handlers_interrupt(struct handlers *handlers)
+enum command_policy handlers_policy(const struct handlers *handlers, const char *type)
 {
-  struct handler *handler;
-  TAILQ_FOREACH(handler, &handlers->all, link)
-    if (handler->worker && worker_load(handler->worker))
-      worker_interrupt(handler->worker, 500, interrupted);
+  const struct handler *handler = handler_find(handlers, type);
+  return handler && handler->current ? handler->current->policy : COMMAND_REPORT;
 }
 
 double handlers_poll_s(const struct handlers *handlers, const char *type)

@@ -11,6 +11,7 @@
 #define KAALUA_HOST_HANDLERS_H
 
 #include "core/command.h"
+#include "host/worker.h"
 #include "host/workplace.h"
 
 #include <jansson.h>
@@ -24,12 +25,20 @@ struct handlers_ports {
   void *context;
   /* Another set of types is served, or the first look at all files has ended. */
   void (*changed)(void *context);
-  /* The type can take commands (handlers_room). */
+  /* How many commands the type can take has changed, or what its handler says. */
   void (*room)(void *context, const char *type);
   /* The command ended; the receiver takes what `result` owns. */
   void (*finished)(void *context, struct command *command, struct command_result *result);
-  /* The command had not begun when its worker ended. */
+  /* The command ended without a result: it waits for the restart that it asked for. */
+  void (*waits)(void *context, struct command *command);
+  /* The disk has no room for what a worker needs; it is tried again each second. */
+  void (*lacks_disk)(void *context);
+  /* The command had not begun when its worker ended, or another version would run it than the
+   * one whose on_interrupt was kept with it: it is handed out again. */
   void (*put_back)(void *context, struct command *command);
+  /* A handler asks to keep something; as the port of struct worker_ports. */
+  void (*keep)(void *context, const char *type, struct command *command,
+               const struct worker_keep *keep, struct worker_ticket *ticket);
   void (*telemetry)(void *context, const char *endpoint, const char *samples, size_t size);
   /* A JSON object of metadata keys. */
   void (*metadata)(void *context, const char *endpoint, const char *keys, size_t size);
@@ -68,20 +77,41 @@ size_t handlers_types(const struct handlers *handlers, const char ***types);
  * handler always takes some: they are answered at once. */
 size_t handlers_room(const struct handlers *handlers, const char *type);
 
+/* How many commands of a type may come that have not been received yet: its worker is
+ * there and has room, and needs no other transaction than the one that accepts them. */
+size_t handlers_room_ahead(const struct handlers *handlers, const char *type);
+
+/* So many of a type were handed out and come to handlers_run() once they are durable as
+ * running; they take room until then. */
+void handlers_handed_out(struct handlers *handlers, const char *type, size_t count);
+
+/* One of them does not come: it is queued again. */
+void handlers_withdrawn(struct handlers *handlers, const char *type);
+
+/* What becomes of a type's command that was interrupted: its handler's on_interrupt. */
+enum command_policy handlers_policy(const struct handlers *handlers, const char *type);
+
 /* The pace of polling that a type's handler asks for, in seconds; 0: none. */
 double handlers_poll_s(const struct handlers *handlers, const char *type);
 
 /* Runs a command, or answers in its handler's place: 501 without one (or with one
- * that only ticks), 503 for one that does not load or is in quarantine. */
+ * that only ticks), 503 for one that does not load or is in quarantine, or where no
+ * worker can be started. One that has begun before and cannot go on: 500, interrupted. What
+ * may still be run waits: there is no room while a first version may load at another try;
+ * and where the disk has no room for a worker's marks the command is put back, and there
+ * is none until a worker can be started. */
 void handlers_run(struct handlers *handlers, struct command *command);
 
-/* From now on no command and no tick is begun: handlers_room() is 0. */
+/* From now on no command and no tick is begun: handlers_room() is 0, and what a worker has
+ * not begun is put back once it is through with what it runs. Before
+ * handlers_start(): the files are loaded, once, and that is all. */
 void handlers_stop(struct handlers *handlers);
 
 /* The commands and ticks that workers have. */
 size_t handlers_busy(const struct handlers *handlers);
 
-/* Ends what runs, answered as interrupted; what had not begun is put back. */
+/* Ends what runs: answered as interrupted, or where its handler's on_interrupt says
+ * otherwise left as it is for the next start. What had not begun is put back. */
 void handlers_interrupt(struct handlers *handlers);
 
 #endif

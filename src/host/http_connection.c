@@ -171,6 +171,7 @@ static void go_down(struct http_connection *connection, const char *why)
   else
     log_debug("http", "cannot connect", "reason", why, "retry_ms", LOG_NUMBER(retry_ms));
   connection->has_told_down = true;
+  connection->ports.failed(connection->ports.context, why);
   if (before != STAGE_DOWN)
     connection->ports.disconnected(connection->ports.context);
 }

@@ -26,6 +26,8 @@ struct http_connection_ports {
   void *context;
   void (*connected)(void *context);
   void (*disconnected)(void *context);
+  /* Why it is down, each time that a try has failed; right before `disconnected`, if told. */
+  void (*failed)(void *context, const char *why);
   /* A hold is over. */
   void (*open)(void *context);
   /* Sends this poll, after which answered or failed is called; NULL: none was sent

@@ -208,6 +208,7 @@ int http_helper_start(struct http_helper *helper, struct error *error)
       .arguments = arguments,
       .environment = (const char *const *)helper->workplace->environment,
       .frames = true,
+      .presence_fd = helper->workplace->presence_fd,
       .received = on_received,
       .ended = on_ended,
       .context = helper,

@@ -155,6 +155,12 @@ static void on_disconnected(void *context)
   transport->events.disconnected(transport->events.context);
 }
 
+static void on_failed(void *context, const char *why)
+{
+  struct http_transport *transport = context;
+  transport->events.failed(transport->events.context, why);
+}
+
 static void on_open(void *context)
 {
   tell_room(context);
@@ -363,6 +369,7 @@ int http_transport_open(struct transport *transport, const struct workplace *wor
       .context = self,
       .connected = on_connected,
       .disconnected = on_disconnected,
+      .failed = on_failed,
       .open = on_open,
       .probe = on_probe,
   };

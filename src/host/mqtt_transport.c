@@ -101,11 +101,13 @@ static void on_event(struct mqtt_transport *transport, const struct mqtt_event *
     break;
   case MQTT_DISCONNECTED:
     log_warn("mqtt", "disconnected", "reason", event->text, "retry_ms", LOG_NUMBER(event->retry_in_ms));
+    events->failed(events->context, event->text);
     events->disconnected(events->context);
     break;
   case MQTT_FAILED:
     log_warn("mqtt", "cannot connect, and keeps trying", "url", transport->config->url, "reason",
              event->text, "retry_ms", LOG_NUMBER(event->retry_in_ms));
+    events->failed(events->context, event->text);
     break;
   case MQTT_SUBSCRIPTION_REFUSED:
     log_refusal(event->text);

@@ -16,6 +16,9 @@ static const struct {
     [CORE_NOTE_REQUEST_ERROR] = {LOG_LEVEL_WARN, "a command request failed"},
     [CORE_NOTE_TELEMETRY_DROPPED] = {LOG_LEVEL_WARN, "telemetry dropped"},
     [CORE_NOTE_METADATA_DROPPED] = {LOG_LEVEL_WARN, "metadata dropped"},
+    [CORE_NOTE_RESTORED] = {LOG_LEVEL_WARN, "alive when the agent ended"},
+    [CORE_NOTE_DROPPED] = {LOG_LEVEL_WARN, "stale and not listed any more: not run"},
+    [CORE_NOTE_LOST] = {LOG_LEVEL_WARN, "not run, answered: the journal was lost"},
 };
 
 void notes_log(void *context, enum core_note note, const char *endpoint, const char *type,

@@ -1,7 +1,9 @@
 #include "host/state.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/memory.h"
+#include "host/presence.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -81,20 +83,61 @@ static void keep_client_id(const char *path, const char *id)
   fclose(file);
 }
 
+static void read_boot_id(char *id, size_t size)
+{
+  FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
+  if (!file || !fgets(id, (int)size, file))
+    *id = '\0';
+  id[strcspn(id, "\n")] = '\0';
+  if (file)
+    fclose(file);
+}
+
+static int open_lock(struct state *state)
+{
+  char *path = memory_format("%s/lock", state->path);
+  state->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (state->lock_fd < 0 && errno == EROFS) {
+    state->is_read_only = true;
+    state->lock_fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  }
+  int rc = state->lock_fd < 0 ? -errno : 0;
+  free(path);
+  if (rc != -ENOENT || !state->is_read_only)
+    return rc;
+  log_warn("agent", "the state directory is read-only and has no lock: another agent is not noticed",
+           "state", state->path);
+  return 0;
+}
+
+/* Nobody else is at work on it. */
+static int become_alone(struct state *state, struct error *error)
+{
+  int rc = open_lock(state);
+  if (rc == 0 && state->lock_fd >= 0)
+    rc = take_lock(state->lock_fd);
+  if (rc == -EBUSY)
+    return error_set(error, rc, "state directory %s: another agent is running on it", state->path);
+  if (rc == 0) {
+    rc = presence_open(state->path);
+    state->presence_fd = rc > 0 ? rc : 0;
+  }
+  if (rc < 0)
+    return error_set(error, rc, "state directory %s: %s", state->path, strerror(-rc));
+  rc = presence_wait_alone(state->presence_fd, error);
+  return rc < 0 ? error_prefix(error, "state directory %s: ", state->path) : 0;
+}
+
 int state_open(struct state *state, const char *path, struct error *error)
 {
   *state = (struct state){.path = memory_text(path), .lock_fd = -1};
+  read_boot_id(state->boot_id, sizeof state->boot_id);
   int rc = make_directory(path);
   if (rc < 0)
     return error_set(error, rc, "state directory %s: %s", path, strerror(-rc));
-  char *lock = memory_format("%s/lock", path);
-  state->lock_fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-  rc = state->lock_fd < 0 ? -errno : take_lock(state->lock_fd);
-  free(lock);
-  if (rc == -EBUSY)
-    return error_set(error, rc, "state directory %s: another agent is running on it", path);
+  rc = become_alone(state, error);
   if (rc < 0)
-    return error_set(error, rc, "state directory %s: %s", path, strerror(-rc));
+    return rc;
   char *id_path = memory_format("%s/client-id", path);
   state->client_id = read_client_id(id_path);
   if (!state->client_id) {
@@ -107,6 +150,8 @@ int state_open(struct state *state, const char *path, struct error *error)
 
 void state_close(struct state *state)
 {
+  if (state->presence_fd > 0)
+    close(state->presence_fd);
   if (state->lock_fd >= 0)
     close(state->lock_fd);
   free(state->path);

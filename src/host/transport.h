@@ -17,6 +17,9 @@ struct transport_events {
   void *context;
   void (*connected)(void *context);
   void (*disconnected)(void *context);
+  /* Why there is no connection, one line: before `disconnected`, and when an attempt has
+   * failed for another reason than the one before. */
+  void (*failed)(void *context, const char *why);
   void (*writable)(void *context);
   /* The peer has the message with this id. */
   void (*published)(void *context, uint32_t request_id);

@@ -100,6 +100,14 @@ void version_drop(struct version *version)
   free(version);
 }
 
+static enum command_policy read_policy(const json_t *contract)
+{
+  const char *name = json_string_value(json_object_get(contract, "on_interrupt"));
+  if (name && !strcmp(name, "retry"))
+    return COMMAND_RETRY;
+  return name && !strcmp(name, "resume") ? COMMAND_RESUME : COMMAND_REPORT;
+}
+
 void version_set_contract(struct version *version, const json_t *contract)
 {
   double timeout_s = json_number_value(json_object_get(contract, "timeout_s"));
@@ -112,6 +120,8 @@ void version_set_contract(struct version *version, const json_t *contract)
   const char *per = json_string_value(json_object_get(contract, "per"));
   version->ticks_per_agent = per && !strcmp(per, "agent");
   version->poll_s = json_number_value(json_object_get(contract, "poll_s"));
+  version->policy = read_policy(contract);
+  version->has_resume = json_is_true(json_object_get(contract, "resume"));
   json_t *needs = json_object_get(contract, "needs");
   json_decref(version->needs);
   version->needs = json_is_object(needs) ? json_incref(needs) : json_object();

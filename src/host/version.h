@@ -5,6 +5,7 @@
 #define KAALUA_HOST_VERSION_H
 
 #include "base/buffer.h"
+#include "core/command.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -51,6 +52,8 @@ struct version {
   double every_s;        /* of its tick; 0: it has none */
   bool ticks_per_agent;  /* once for all endpoints */
   double poll_s;         /* 0: not said */
+  enum command_policy policy; /* on_interrupt */
+  bool has_resume;
   json_t *needs; /* object */
 };
 

@@ -5,9 +5,9 @@
  *   worker_start → loaded(…) → worker_run … → finished(…) … → worker_destroy
  *                              worker_tick … → ticked(…) …
  *
- * The ports are called from the loop; of the calls of this header only
- * worker_interrupt() calls them. A port may start a worker, hand it commands and
- * interrupt it; worker_destroy() comes after a port has returned. */
+ * The ports are called from the loop; of the calls of this header only worker_settle(),
+ * worker_interrupt() and worker_leave() call them. A port may start a worker, hand it
+ * commands and interrupt it; worker_destroy() comes after a port has returned. */
 #ifndef KAALUA_HOST_WORKER_H
 #define KAALUA_HOST_WORKER_H
 
@@ -35,7 +35,29 @@ struct worker_finish {
   const char *trace; /* for the log, "" for none; borrowed */
   int64_t run_ms;    /* since its mark */
   bool crashed;      /* the worker died of it */
+  bool waits;        /* it has no result: it waits for the restart that it has asked for */
 };
+
+/* What a handler asks to keep (WORKER_KEEP), checked. All of it is borrowed. */
+enum worker_keep_kind {
+  WORKER_KEEP_GET,
+  WORKER_KEEP_SET,
+  WORKER_KEEP_DELETE,
+  WORKER_KEEP_CHECKPOINT,
+  WORKER_KEEP_RESUME_AFTER,
+};
+
+struct worker_keep {
+  enum worker_keep_kind kind;
+  bool of_device;    /* get, set, delete: it belongs to no handler alone */
+  const char *key;   /* get, set, delete */
+  const char *value; /* JSON; NULL: none */
+  size_t value_bytes;
+  enum command_restart restart; /* resume_after */
+  int64_t within_ms;            /* resume_after */
+};
+
+struct worker_ticket; /* names one question, also when its worker is gone */
 
 struct worker_ports {
   void *context;
@@ -57,6 +79,13 @@ struct worker_ports {
   void (*telemetry)(void *context, const char *endpoint, const char *samples, size_t size);
   /* A JSON object of metadata keys. */
   void (*metadata)(void *context, const char *endpoint, const char *keys, size_t size);
+  /* The handler asks to keep something; `command` is what runs, NULL in a tick (then it
+   * is neither checkpoint nor resume_after). The receiver calls worker_kept() once, from
+   * within or later. */
+  void (*keep)(void *context, struct worker *worker, struct command *command,
+               const struct worker_keep *keep, struct worker_ticket *ticket);
+  /* The command ran when worker_leave() ended its worker. */
+  void (*left)(void *context, struct worker *worker, struct command *command);
   /* It takes no further commands; all that it had were finished or put back. The
    * receiver calls worker_destroy() once this call has returned, not within it. */
   void (*over)(void *context, struct worker *worker, enum worker_end end, const char *how);
@@ -65,10 +94,13 @@ struct worker_ports {
 struct worker_options {
   enum worker_purpose purpose;
   const json_t *settings; /* of this handler, from the configuration; NULL: none */
+  bool may_lack_marks;    /* it is to load a file: started also where no marks can be kept (the
+                             disk is full), but then it is handed no commands */
 };
 
 /* Starts a process and sends it the version (kept by reference). Returns owned,
- * or NULL with `error`. */
+ * or NULL with `error`. Where the workplace keeps marks there is no worker for a
+ * handler without a file of them, but for options->may_lack_marks. */
 struct worker *worker_start(const struct workplace *workplace, struct version *version,
                             const struct worker_options *options, const struct worker_ports *ports,
                             struct error *error);
@@ -80,7 +112,12 @@ void worker_destroy(struct worker *worker);
 struct version *worker_version(const struct worker *worker); /* borrowed */
 bool worker_is_loaded(const struct worker *worker);
 
-/* Hands it a command after those that it has. Borrows it until finished or put_back. */
+/* Whether commands may be handed to it: it keeps marks, where the workplace does. */
+bool worker_takes_commands(const struct worker *worker);
+
+/* Hands it a command after those that it has, to be run or, where command->resumes, to
+ * be resumed. Borrows it until finished, put_back or left; what holds its marks is its
+ * owner until its end is durable (host/marks_files.h). */
 void worker_run(struct worker *worker, struct command *command);
 
 /* Has the handler's tick called in its turn. Borrows the endpoint (NULL: for the
@@ -90,7 +127,29 @@ void worker_tick(struct worker *worker, const char *endpoint);
 /* The commands and ticks that it has. */
 size_t worker_load(const struct worker *worker);
 
+/* From now on it begins nothing, what runs goes on. Once that has ended, what had not begun
+ * is put back, and it is over; where there was nothing it is not, and its owner destroys it.
+ * Without a file of marks it goes on as before. */
+void worker_recall(struct worker *worker);
+bool worker_is_recalled(const struct worker *worker);
+
+/* Before it is interrupted or left: it begins nothing any more, and what it has finished is
+ * finished, also where this process has not yet read that. Calls the ports for it; the owner
+ * may bury the worker meanwhile. */
+void worker_settle(struct worker *worker);
+
 /* Ends what runs with `status` and `reason` and puts the rest back, then is over. */
 void worker_interrupt(struct worker *worker, int status, const char *reason);
+
+/* Ends what runs without a result and puts the rest back, then is over. */
+void worker_leave(struct worker *worker);
+
+/* The command that runs, or NULL. */
+const struct command *worker_running(const struct worker *worker);
+
+/* Answers what a handler has asked to keep: `failure` NULL or one line, `value` JSON or
+ * NULL. Frees the ticket. Where its worker is gone nobody hears of it. */
+void worker_kept(struct worker_ticket *ticket, const char *failure, const char *value,
+                 size_t value_bytes);
 
 #endif

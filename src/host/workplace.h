@@ -1,5 +1,6 @@
 /* What every worker of this process is started with: the program, the clean
- * environment, and the paths that handlers are kept from. */
+ * environment, the paths that handlers are kept from, and what the agent needs to
+ * find out, should it be killed, what its workers did. */
 #ifndef KAALUA_HOST_WORKPLACE_H
 #define KAALUA_HOST_WORKPLACE_H
 
@@ -9,12 +10,17 @@
 #include <jansson.h>
 #include <stddef.h>
 
+struct marks_files;
+
 struct workplace {
   struct loop *loop;
   char *program;     /* path of kaalua-worker */
   char **environment; /* NAME=VALUE, NULL-terminated */
   json_t *private_paths;  /* array: neither read nor written by handlers */
   json_t *handler_paths;  /* array: never written by handlers */
+  int presence_fd; /* of the state directory (host/presence.h), borrowed; 0: none */
+  struct marks_files *marks; /* for workers that run commands, borrowed; NULL: they keep no marks,
+                                and no command has a sequence */
 };
 
 /* Finds kaalua-worker beside the running program (or where it was installed).

@@ -10,8 +10,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* The descriptors that a leader is started with; WORKER_LIFELINE_FD is the last. */
-enum { STDIO_COUNT = WORKER_LIFELINE_FD + 1, DRAIN_READS_MAX = 64 };
+/* The descriptors that a leader is started with: those that we speak through, then
+ * those that are only handed on. */
+enum {
+  CHANNEL_COUNT = WORKER_LIFELINE_FD + 1,
+  STDIO_COUNT = WORKER_MARKS_FD + 1,
+  DRAIN_READS_MAX = 64,
+};
 
 struct channel {
   uv_pipe_t pipe;
@@ -21,7 +26,7 @@ struct channel {
 struct process {
   uv_process_t handle;
   struct loop *loop;
-  struct channel channels[STDIO_COUNT]; /* by the descriptor in the process */
+  struct channel channels[CHANNEL_COUNT]; /* by the descriptor in the process */
   struct worker_ending ending;
   size_t ending_bytes;
   int open_handles;
@@ -59,8 +64,7 @@ static void close_channel(struct channel *channel)
   uv_close((uv_handle_t *)&channel->pipe, on_closed);
 }
 
-/* The program has ended, a child of its may still hold its pipes: takes what is there. */
-static void drain(struct process *process)
+void process_drain(struct process *process)
 {
   static const enum process_stream streams[] = {PROCESS_FRAMES, PROCESS_STDOUT, PROCESS_STDERR};
   for (size_t i = 0; i < sizeof streams / sizeof *streams; i++) {
@@ -86,7 +90,7 @@ static void on_lifeline(struct process *process, const char *bytes, size_t size)
   process->ending_bytes += taken;
   if (process->ending_bytes < sizeof process->ending || process->has_ended)
     return;
-  drain(process);
+  process_drain(process); /* a child of its may still hold its pipes */
   if (process->has_ended)
     return;
   process->has_ended = true;
@@ -108,14 +112,14 @@ static void on_leader_gone(uv_process_t *handle, int64_t code, int signal)
     on_lifeline(process, last, (size_t)n);
   uv_close((uv_handle_t *)handle, on_closed);
   if (!process->has_ended)
-    drain(process);
+    process_drain(process);
   if (!process->has_ended) {
     process->has_ended = true;
     process->ended(process->context, NULL);
   }
   if (process->is_released)
     return;
-  for (int i = 0; i < STDIO_COUNT; i++)
+  for (int i = 0; i < CHANNEL_COUNT; i++)
     close_channel(&process->channels[i]);
   if (process->gone)
     process->gone(process->context);
@@ -180,17 +184,33 @@ static int open_channel(struct process *process, int fd, uv_stdio_container_t *c
   return rc;
 }
 
-static int spawn(struct process *process, const struct process_options *options)
+/* What is not handed on is closed in the process: all of ours close on exec. */
+static void hand_on(uv_stdio_container_t *child, int fd)
 {
-  uv_stdio_container_t stdio[STDIO_COUNT] = {0};
-  const bool wanted[STDIO_COUNT] = {options->input, !options->quiet, !options->quiet,
-                                    options->frames, true};
+  child->flags = fd > 0 ? UV_INHERIT_FD : UV_IGNORE;
+  child->data.fd = fd;
+}
+
+static int fill_stdio(struct process *process, const struct process_options *options,
+                      uv_stdio_container_t stdio[STDIO_COUNT])
+{
+  const bool wanted[CHANNEL_COUNT] = {options->input, !options->quiet, !options->quiet,
+                                      options->frames, true};
   int rc = 0;
-  for (int fd = 0; fd < STDIO_COUNT && rc == 0; fd++) {
+  for (int fd = 0; fd < CHANNEL_COUNT; fd++) {
     stdio[fd].flags = UV_IGNORE;
-    if (wanted[fd])
+    if (wanted[fd] && rc == 0)
       rc = open_channel(process, fd, &stdio[fd]);
   }
+  hand_on(&stdio[WORKER_PRESENCE_FD], options->presence_fd);
+  hand_on(&stdio[WORKER_MARKS_FD], options->marks_fd);
+  return rc;
+}
+
+static int spawn(struct process *process, const struct process_options *options)
+{
+  uv_stdio_container_t stdio[STDIO_COUNT];
+  int rc = fill_stdio(process, options, stdio);
   size_t count = 0;
   while (options->arguments[count])
     count++;
@@ -213,7 +233,7 @@ static int spawn(struct process *process, const struct process_options *options)
     if (rc < 0)
       uv_close((uv_handle_t *)&process->handle, on_closed);
   }
-  for (int fd = 0; fd < STDIO_COUNT; fd++)
+  for (int fd = 0; fd < CHANNEL_COUNT; fd++)
     if (stdio[fd].flags == UV_INHERIT_FD)
       close(stdio[fd].data.fd);
   free(arguments);
@@ -297,7 +317,7 @@ void process_release(struct process *process)
     return;
   process->has_ended = true;
   process->is_released = true;
-  for (int fd = 0; fd < STDIO_COUNT; fd++)
+  for (int fd = 0; fd < CHANNEL_COUNT; fd++)
     close_channel(&process->channels[fd]);
   free_when_done(process);
 }

@@ -30,6 +30,8 @@ struct process_options {
   bool frames;                   /* give it a frames socket */
   bool input;                    /* give it a pipe as standard input, else /dev/null */
   bool quiet;                    /* /dev/null as its standard output and error, too */
+  int presence_fd; /* given to it as WORKER_PRESENCE_FD, … */
+  int marks_fd;    /* … as WORKER_MARKS_FD; stay the caller's; 0: none */
   /* Bytes of one stream. */
   void (*received)(void *context, enum process_stream stream, const char *bytes, size_t size);
   /* The working process has ended; all that it had written was received. NULL:
@@ -49,6 +51,9 @@ void process_send(struct process *process, const void *bytes, size_t size);
 
 /* Writes to standard input, once, and closes it. Copies. */
 void process_input(struct process *process, const void *bytes, size_t size);
+
+/* Takes what it has written up to now: calls `received`, before the loop would. */
+void process_drain(struct process *process);
 
 /* Asks the working process to stop. */
 void process_ask(struct process *process);

@@ -8,7 +8,9 @@
 #include "worker/metadata.h"
 #include "worker/misuse.h"
 #include "worker/programs.h"
+#include "worker/restart.h"
 #include "worker/state.h"
+#include "worker/store.h"
 #include "worker/telemetry.h"
 #include "worker/worker.h"
 
@@ -131,9 +133,11 @@ static void put_lua_function(lua_State *L, const char *module, const char *name)
 
 void binding_push(lua_State *L)
 {
-  static const luaL_Reg functions[] = {{"exec", programs_exec},
+  static const luaL_Reg functions[] = {{"checkpoint", restart_checkpoint},
+                                       {"exec", programs_exec},
                                        {"metadata", metadata_send},
                                        {"now", kaa_now},
+                                       {"resume_after", restart_resume_after},
                                        {"sleep", kaa_sleep},
                                        {"telemetry", telemetry_send},
                                        {NULL, NULL}};
@@ -148,6 +152,10 @@ void binding_push(lua_State *L)
   luaL_setfuncs(L, functions, 0);
   put_functions(L, log_functions, "log", "kaa.log");
   put_functions(L, json_functions, "json", "kaa.json");
+  store_push(L);
+  lua_setfield(L, -2, "store");
+  store_push_shared(L);
+  lua_setfield(L, -2, "shared");
   put_lua_function(L, "kaa.result", "fail");
   put_lua_function(L, "kaa.values", "null");
   put_lua_function(L, "kaa.values", "array");

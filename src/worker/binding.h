@@ -13,6 +13,10 @@
  *   kaa.settings                        the configuration's values, with defaults
  *   kaa.endpoint                        the command's endpoint token; nil outside one
  *   kaa.exec(argv, options)             runs a program (worker/programs.h)
+ *   kaa.store.get|set|delete            durable, of this handler (worker/store.h)
+ *   kaa.shared.get|set|delete           durable, of the device
+ *   kaa.checkpoint(saved)               what resume is given after a kill (worker/restart.h)
+ *   kaa.resume_after(what, saved, options)   the command waits for a restart
  *   kaa.fail(status, reason, payload)   answers from any depth
  *   kaa.json.encode(value), .decode(text)   exact; decode: nil, message where it is no JSON
  *   kaa.null, kaa.array(table)          what JSON has and Lua has not

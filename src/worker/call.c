@@ -44,15 +44,24 @@ static void answer_text(lua_State *L, struct outcome *outcome, int64_t status, c
   lua_pop(L, 1);
 }
 
-/* What the handler gave is no result. The place is where the handler begins. */
-static void answer_no_result(lua_State *L, struct outcome *outcome, const char *message)
+/* Pushes where the function begins that was called. */
+static const char *push_place(lua_State *L, const struct outcome *outcome)
 {
-  luaL_checkstack(L, 4, "reason");
   state_push_kept(L, STATE_CONTRACT);
   lua_getfield(L, -1, "place");
-  lua_pushfstring(L, "%s: %s", lua_tostring(L, -1), message);
+  if (outcome->resumes && lua_getfield(L, -2, "resume_place") == LUA_TNIL)
+    lua_pop(L, 1);
+  return lua_tostring(L, -1);
+}
+
+/* What the handler gave is no result. */
+static void answer_no_result(lua_State *L, struct outcome *outcome, const char *message)
+{
+  int top = lua_gettop(L);
+  luaL_checkstack(L, 8, "reason");
+  lua_pushfstring(L, "%s: %s", push_place(L, outcome), message);
   answer(L, outcome, 500);
-  lua_pop(L, 3);
+  lua_settop(L, top);
 }
 
 static void answer_too_large(lua_State *L, struct outcome *outcome, size_t size)
@@ -129,29 +138,118 @@ static void wrap_command(lua_State *L, const struct command *command)
   lua_setfield(L, -2, "received_at");
 }
 
-int call_run(lua_State *L)
+/* What the handler returned after kaa.resume_after is no answer; where it looks like one
+ * its author hears of it. Status, or nil, and reason are at -3 and -2. */
+static void answer_waiting(lua_State *L, struct outcome *outcome)
 {
-  struct outcome *outcome = lua_touserdata(L, 1);
-  lua_settop(L, 0);
-  state_push_kept(L, STATE_NORMALISE);
-  state_push_kept(L, STATE_CONTRACT);
-  lua_getfield(L, -1, "run");
-  lua_remove(L, -2);
-  if (!push_payload(L, outcome) || !apply_params(L, outcome))
-    return 0;
-  wrap_command(L, &outcome->worker->command);
-  lua_call(L, 1, LUA_MULTRET);
-  luaL_checkstack(L, 4, "results");
+  static const char how[] = "ignored after kaa.resume_after: the command waits; write: "
+                            "kaa.fail(%d, \"…\")";
+  lua_Integer status = lua_tointeger(L, -3);
+  const char *reason = lua_tostring(L, -2);
+  struct output_line line = {0};
+  if (status < 200 || status > 299) {
+    const char *place = push_place(L, outcome);
+    const char *text =
+        status ? lua_pushfstring(L, "%s: returned %d \"%s\", ", place, (int)status, reason)
+               : lua_pushfstring(L, "%s: %s; ", place, reason);
+    const char *advice = lua_pushfstring(L, how, status ? (int)status : 500);
+    output_add(&line, text, strlen(text));
+    output_add(&line, advice, strlen(advice));
+    output_send(&outcome->worker->output, LOG_LEVEL_WARN, &line);
+  }
+  outcome_set(outcome, 200, "OK");
+  outcome->waits = true;
+}
+
+/* The handler's values lie above kaa.result.normalise, which is at index 1. */
+static void judge(lua_State *L, struct outcome *outcome)
+{
+  luaL_checkstack(L, 8, "results");
+  bool has_failed = lua_gettop(L) > 2 && !lua_toboolean(L, 2) && lua_type(L, 3) == LUA_TSTRING;
   lua_pushinteger(L, lua_gettop(L) - 1);
   lua_insert(L, 2);
   if (lua_gettop(L) > 2 + RESULTS_JUDGED)
     lua_settop(L, 2 + RESULTS_JUDGED);
   lua_call(L, lua_gettop(L) - 1, 3);
-  if (lua_isnil(L, -3)) {
+  if (outcome->worker->command.waits && !has_failed)
+    answer_waiting(L, outcome);
+  else if (lua_isnil(L, -3))
     answer_no_result(L, outcome, luaL_checkstring(L, -2));
-  } else {
+  else
     take_result(L, outcome);
+}
+
+/* Leaves kaa.result.normalise at index 1 and a function of the contract at 2. */
+static void push_function(lua_State *L, const char *name)
+{
+  lua_settop(L, 0);
+  state_push_kept(L, STATE_NORMALISE);
+  state_push_kept(L, STATE_CONTRACT);
+  lua_getfield(L, -1, name);
+  lua_remove(L, -2);
+}
+
+int call_run(lua_State *L)
+{
+  struct outcome *outcome = lua_touserdata(L, 1);
+  push_function(L, "run");
+  if (!push_payload(L, outcome) || !apply_params(L, outcome))
+    return 0;
+  wrap_command(L, &outcome->worker->command);
+  lua_call(L, 1, LUA_MULTRET);
+  judge(L, outcome);
+  return 0;
+}
+
+/* The file may be another than the one that ran: what fits its params no longer is
+ * passed as it is. */
+static void push_resumed_payload(lua_State *L, struct outcome *outcome)
+{
+  int place = lua_gettop(L) + 1;
+  if (push_payload(L, outcome)) {
+    lua_pushvalue(L, -1);
+    if (apply_params(L, outcome))
+      lua_replace(L, place);
+    lua_settop(L, place);
+  } else {
+    lua_settop(L, place - 1);
+    lua_pushnil(L);
   }
+}
+
+static void push_saved(lua_State *L, const struct command *command)
+{
+  if (!command->saved || !decode_json(L, command->saved, command->saved_bytes)) {
+    lua_settop(L, 3);
+    lua_pushnil(L);
+  }
+}
+
+static void push_away(lua_State *L, const struct command *command)
+{
+  lua_createtable(L, 0, 1);
+  if (command->away_ms < 0)
+    return;
+  lua_pushnumber(L, (lua_Number)command->away_ms / 1000);
+  lua_setfield(L, -2, "s");
+}
+
+int call_resume(lua_State *L)
+{
+  struct outcome *outcome = lua_touserdata(L, 1);
+  const struct command *command = &outcome->worker->command;
+  outcome->resumes = true;
+  push_function(L, "resume");
+  if (lua_isnil(L, -1)) {
+    answer_no_result(L, outcome, "the file has no resume function any more");
+    return 0;
+  }
+  push_resumed_payload(L, outcome);
+  wrap_command(L, command);
+  push_saved(L, command);
+  push_away(L, command);
+  lua_call(L, 3, LUA_MULTRET);
+  judge(L, outcome);
   return 0;
 }
 

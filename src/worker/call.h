@@ -18,14 +18,17 @@ struct outcome {
   int64_t status;
   char reason[REASON_BYTES + 1];
   bool has_payload;
+  bool resumes; /* it is resume that was called */
+  bool waits;   /* no result: the command waits for a restart */
   bool has_trace;
 };
 
 /* Outside of the protected call. `reason` is short, ours but for names of files. */
 void outcome_set(struct outcome *outcome, int64_t status, const char *reason);
 
-/* Calls `run` with worker->command, or `tick` with its endpoint. */
+/* Calls `run` or `resume` with worker->command, or `tick` with its endpoint. */
 int call_run(lua_State *L);
+int call_resume(lua_State *L);
 int call_tick(lua_State *L);
 
 /* The handler raised what is the second argument. */

@@ -12,7 +12,7 @@
 struct channel {
   int fd;
   struct frame_reader incoming;
-  struct frame_reader aside; /* commands and ticks that arrived while a program was awaited */
+  struct frame_reader aside; /* commands and ticks that arrived while an answer was awaited */
   struct buffer out;         /* whole frames, not yet written */
 };
 

@@ -1,9 +1,8 @@
 #include "worker/exec_request.h"
 
-#include "base/worker_frames.h"
 #include "worker/capability.h"
 #include "worker/misuse.h"
-#include "worker/worker.h"
+#include "worker/reply.h"
 
 #include <lauxlib.h>
 #include <stdbool.h>
@@ -18,17 +17,6 @@ enum {
 static const double LONGEST_TIMEOUT_S = 86400;
 
 #define RIGHT_CALL "kaa.exec { \"/usr/bin/systemctl\", \"reboot\" }"
-
-static struct buffer *begin(lua_State *L)
-{
-  struct worker *worker = worker_of(L);
-  struct buffer *out = &worker->scratch;
-  buffer_reset(out);
-  frame_begin(out, WORKER_EXEC);
-  frame_put_u32(out, ++worker->exec_calls);
-  frame_put_i64(out, worker->command.job);
-  return out;
-}
 
 /* A string argument of the program; the kernel's end at a NUL. */
 static void put_text(lua_State *L, struct buffer *out, int index, const char *name)
@@ -218,7 +206,7 @@ double exec_request_build(lua_State *L)
   capability_demand(L, "exec", "kaa.exec");
   lua_pop(L, 1);
   check_keys(L);
-  struct buffer *out = begin(L);
+  struct buffer *out = reply_begin(L, WORKER_EXEC);
   put_argv(L, out);
   put_stdin(L, out);
   double seconds = timeout_option(L);
@@ -234,7 +222,7 @@ double exec_request_build(lua_State *L)
 void exec_request_build_shell(lua_State *L, const char *command, const char *what)
 {
   demand_program(L, "/bin/sh", what);
-  struct buffer *out = begin(L);
+  struct buffer *out = reply_begin(L, WORKER_EXEC);
   frame_put_u32(out, 3);
   frame_put_text(out, "/bin/sh");
   frame_put_text(out, "-c");

@@ -16,7 +16,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { EXIT_NO_LIFELINE = 2, EXIT_NO_PROCESS = 75, EXIT_NOT_STARTED = 127 };
+enum {
+  EXIT_NO_LIFELINE = 2,
+  EXIT_NO_PROCESS = 75,
+  EXIT_NOT_STARTED = 127,
+  LAST_FD = WORKER_MARKS_FD, /* of those that have a meaning */
+};
 
 struct leader {
   pid_t worker;    /* the working process; 0 once it is reaped */
@@ -28,12 +33,12 @@ struct leader {
   bool childless; /* the working process has ended, and so has what it left behind */
 };
 
-/* Moves a descriptor out of the way of the five that have a meaning. */
+/* Moves a descriptor out of the way of those that have a meaning. */
 static int moved_up(int fd)
 {
-  if (fd < 0 || fd > WORKER_LIFELINE_FD)
+  if (fd < 0 || fd > LAST_FD)
     return fd;
-  int higher = fcntl(fd, F_DUPFD_CLOEXEC, WORKER_LIFELINE_FD + 1);
+  int higher = fcntl(fd, F_DUPFD_CLOEXEC, LAST_FD + 1);
   close(fd);
   return higher;
 }
@@ -74,7 +79,9 @@ static void become_worker(void (*work)(void))
   reset_signals();
   signal(SIGPIPE, SIG_IGN);
   signal(SIGUSR1, SIG_IGN);
-  close_range(WORKER_FRAMES_FD + 1, ~0U, 0);
+  close_range(WORKER_FRAMES_FD + 1, WORKER_MARKS_FD - 1, 0);
+  fcntl(WORKER_MARKS_FD, F_SETFD, FD_CLOEXEC);
+  close_range(WORKER_MARKS_FD + 1, ~0U, 0);
   allow_signals();
   work();
   _exit(EXIT_NO_PROCESS);
@@ -173,12 +180,35 @@ static int check_lifeline(void)
   return EXIT_NO_LIFELINE;
 }
 
+/* The lock is the leader's own: no child has it, and closing the descriptor in a child
+ * does not end it. The leader must never open that file again: closing that would. */
+static int hold_presence(void)
+{
+  struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
+  if (fcntl(WORKER_PRESENCE_FD, F_SETFD, FD_CLOEXEC) < 0)
+    return 0; /* the host has given none */
+  return fcntl(WORKER_PRESENCE_FD, F_SETLK, &lock) ? refused("kaalua-worker: presence") : 0;
+}
+
+/* The host may have died before the lock was there: its successor does not wait for this
+ * leader, so nothing may begin any more. */
+static bool host_is_gone(void)
+{
+  char byte;
+  ssize_t n = recv(WORKER_LIFELINE_FD, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
+}
+
 /* Blocks every signal: what a terminal or a handler sends is not for the leader. */
 static int start(struct leader *leader)
 {
   int rc = check_lifeline();
+  if (!rc)
+    rc = hold_presence();
   if (rc)
     return rc;
+  if (host_is_gone())
+    return EXIT_NO_PROCESS;
   if (prctl(PR_SET_CHILD_SUBREAPER, 1))
     return refused("kaalua-worker: prctl");
   prctl(PR_SET_NAME, "kaalua-leader");
@@ -207,6 +237,7 @@ int leader_run_worker(void (*work)(void))
     become_worker(work);
   }
   close(WORKER_FRAMES_FD);
+  close(WORKER_MARKS_FD);
   lead(&leader);
   return 0;
 }

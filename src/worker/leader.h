@@ -1,14 +1,16 @@
 /* The leader: the process that the host started. It makes itself the reaper of
  * everything beneath it, forks the process that does the work, and waits on its
  * lifeline (base/worker_frames.h). It stays small: no Lua, no memory of its own.
+ * Before it forks it takes its lock on WORKER_PRESENCE_FD, where that is open: where it
+ * cannot, or where the host is gone by then, nothing is started.
  *
  * The functions return the leader's exit status, the first two once the lifeline
  * is closed and everything beneath is gone. */
 #ifndef KAALUA_WORKER_LEADER_H
 #define KAALUA_WORKER_LEADER_H
 
-/* `work` runs in the working process, with the frames at WORKER_FRAMES_FD and no
- * other descriptor but 0, 1 and 2; SIGPIPE is ignored, and SIGUSR1 until `work`
+/* `work` runs in the working process, with the frames at WORKER_FRAMES_FD, the marks at
+ * WORKER_MARKS_FD where the host gave them, and no other descriptor but 0, 1 and 2; SIGPIPE is ignored, and SIGUSR1 until `work`
  * handles it. It does not return. */
 int leader_run_worker(void (*work)(void));
 

@@ -90,6 +90,7 @@ static void accept(lua_State *L, struct load *load)
   struct worker *worker = load->worker;
   worker->timeout_s = number_field(L, "timeout_s");
   worker->memory_mib = (int64_t)number_field(L, "memory_mib");
+  worker->max_age_s = number_field(L, "max_age_s");
   lua_pushvalue(L, -1);
   state_keep(L, STATE_CONTRACT);
   state_push(L, "kaa.contract", "describe");

@@ -1,12 +1,11 @@
 #include "worker/programs.h"
 
 #include "base/utf8.h"
-#include "base/worker_frames.h"
 #include "worker/capability.h"
 #include "worker/exec_request.h"
+#include "worker/reply.h"
 #include "worker/worker.h"
 
-#include <errno.h>
 #include <lauxlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -40,36 +39,10 @@ static void read_outcome(struct frame *frame, struct outcome *outcome)
     *outcome = (struct outcome){.failure = "the host's answer is broken", .failure_bytes = 27};
 }
 
-/* Looks through what was read; commands and ticks that came meanwhile are kept. */
-static bool find_answer(struct worker *worker, struct outcome *outcome)
-{
-  struct frame frame;
-  while (channel_next_new(&worker->channel, &frame)) {
-    if (frame.kind == WORKER_COMMAND || frame.kind == WORKER_TICK)
-      channel_set_aside(&worker->channel, &frame);
-    else if (frame.kind == WORKER_EXECUTED && frame_get_u32(&frame) == worker->exec_calls) {
-      read_outcome(&frame, outcome);
-      return true;
-    }
-  }
-  return false;
-}
-
-/* Sends the request and waits. Raises where the time limit comes first. */
 static void run(lua_State *L, struct outcome *outcome)
 {
-  struct worker *worker = worker_of(L);
-  struct channel *channel = &worker->channel;
-  buffer_append(&channel->out, worker->scratch.data, worker->scratch.size_bytes);
-  buffer_clear(&worker->scratch);
-  channel_flush(channel);
-  while (!find_answer(worker, outcome)) {
-    int rc = limit_wait(&worker->limit, channel->fd, -1);
-    if (rc == -EINTR)
-      limit_stop(&worker->limit, L);
-    if (rc > 0)
-      channel_read(channel);
-  }
+  struct frame answer = reply_await(L, WORKER_EXECUTED);
+  read_outcome(&answer, outcome);
 }
 
 /* The length without a character that the cut has split. */

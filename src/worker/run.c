@@ -1,5 +1,6 @@
 #include "worker/run.h"
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "base/worker_frames.h"
 #include "worker/call.h"
@@ -7,9 +8,11 @@
 #include "worker/worker.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Memory errors come as such, or as their text where a coroutine or the handler
  * passed them on. */
@@ -33,6 +36,7 @@ static void answer_stopped(struct outcome *outcome, int64_t status, const char *
   snprintf(text, sizeof text, "%s%s%s", what, *place ? " at " : "", place);
   outcome_set(outcome, status, text);
   outcome->has_payload = false;
+  outcome->waits = false;
   outcome->has_trace = true; /* empty after a memory error */
   outcome->worker->is_spent = true;
 }
@@ -68,6 +72,26 @@ static void run_protected(struct outcome *outcome, lua_CFunction call)
     outcome_set(outcome, 500, "the handler raised an error that cannot be shown");
 }
 
+/* Whether it is older than its handler allows; then it is answered. Of one that has begun
+ * before nobody knows what it did. */
+static bool is_expired(struct outcome *outcome)
+{
+  const struct worker *worker = outcome->worker;
+  double age_s = (double)(clock_boot_ms() - worker->command.received_boot_ms) / 1000;
+  char text[REASON_BYTES];
+  if (worker->command.received_boot_ms < 0)
+    snprintf(text, sizeof text, "Expired: received before the device was started");
+  else if (age_s > worker->max_age_s)
+    snprintf(text, sizeof text, "Expired: %.14g s old", round(age_s * 10) / 10);
+  else
+    return false;
+  if (worker->command.retried)
+    outcome_set(outcome, 500, "Interrupted: the outcome is unknown");
+  else
+    outcome_set(outcome, 410, text);
+  return true;
+}
+
 static void send_mark(struct worker *worker)
 {
   struct buffer *out = &worker->channel.out;
@@ -100,7 +124,39 @@ static void put_finished(struct outcome *outcome)
   frame_put_bytes(out, worker->answer.data, outcome->has_payload ? worker->answer.size_bytes : 0);
   frame_put_bytes(out, worker->trace.data, outcome->has_trace ? worker->trace.size_bytes : 0);
   frame_put_u8(out, worker->is_spent);
+  frame_put_u8(out, outcome->waits);
   frame_end(out, at);
+}
+
+/* With the result of the one before. */
+static _Noreturn void stand(struct worker *worker)
+{
+  struct buffer *out = &worker->channel.out;
+  frame_end(out, frame_begin(out, WORKER_STANDS));
+  channel_flush(&worker->channel);
+  for (;;)
+    pause();
+}
+
+static void begin(struct worker *worker)
+{
+  if (worker->marks && marks_begin(worker->marks, worker->command.sequence))
+    stand(worker);
+  send_mark(worker);
+}
+
+/* A result that may be too large for the marks does not wait for the next mark: that
+ * comes only once the host has it durable. */
+static void finish(struct outcome *outcome)
+{
+  struct worker *worker = outcome->worker;
+  const struct buffer *answer = &worker->answer;
+  if (worker->marks && worker->command.sequence)
+    marks_finish(worker->marks, (int)outcome->status, outcome->reason,
+                 outcome->has_payload ? answer->data : NULL, answer->size_bytes, outcome->waits);
+  put_finished(outcome);
+  if (answer->size_bytes > MARKS_BYTES / 2)
+    channel_flush(&worker->channel);
 }
 
 static int read_command(struct command *command, struct frame *frame)
@@ -110,8 +166,21 @@ static int read_command(struct command *command, struct frame *frame)
   command->type = frame_get_text(frame);
   command->endpoint = frame_get_text(frame);
   command->received_at_ms = frame_get_i64(frame);
+  command->received_boot_ms = frame_get_i64(frame);
+  command->sequence = frame_get_i64(frame);
+  command->retried = frame_get_u8(frame);
   const char *element = frame_get_bytes(frame, &command->element_bytes);
   command->element = memory_copied(element, command->element_bytes);
+  return frame->bad ? -EPROTO : 0;
+}
+
+static int read_resume(struct command *command, struct frame *frame)
+{
+  read_command(command, frame);
+  bool has_saved = frame_get_u8(frame);
+  const char *saved = frame_get_bytes(frame, &command->saved_bytes);
+  command->saved = has_saved ? memory_copied(saved, command->saved_bytes) : NULL;
+  command->away_ms = frame_get_i64(frame);
   return frame->bad ? -EPROTO : 0;
 }
 
@@ -127,26 +196,35 @@ static void clear_command(struct command *command)
   free(command->type);
   free(command->endpoint);
   free(command->element);
+  free(command->saved);
   *command = (struct command){0};
 }
 
 static void run(struct worker *worker, lua_CFunction call)
 {
   struct outcome outcome = {.worker = worker};
-  send_mark(worker);
+  begin(worker);
   worker->is_running = true;
   buffer_reset(&worker->answer);
-  run_protected(&outcome, call);
+  if (call != call_run || worker->max_age_s <= 0 || !is_expired(&outcome))
+    run_protected(&outcome, call);
   worker->is_running = false;
   flush_files(worker);
   output_settle(&worker->output);
-  put_finished(&outcome);
+  finish(&outcome);
 }
 
 void run_command(struct worker *worker, struct frame *frame)
 {
   if (!read_command(&worker->command, frame))
     run(worker, call_run);
+  clear_command(&worker->command);
+}
+
+void run_resume(struct worker *worker, struct frame *frame)
+{
+  if (!read_resume(&worker->command, frame))
+    run(worker, call_resume);
   clear_command(&worker->command);
 }
 

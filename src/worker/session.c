@@ -5,7 +5,9 @@
 #include "worker/run.h"
 #include "worker/worker.h"
 
+#include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -23,6 +25,20 @@ static void receive_version(struct worker *worker)
   }
 }
 
+/* Without its marks a worker must not run what the host believes to be marked. */
+static void attach_marks(struct worker *worker)
+{
+  int rc = 0;
+  if (fcntl(WORKER_MARKS_FD, F_GETFD) < 0)
+    return;
+  worker->marks = marks_attach(WORKER_MARKS_FD, &rc);
+  close(WORKER_MARKS_FD);
+  if (worker->marks)
+    return;
+  fprintf(stderr, "kaalua-worker: descriptor 6 has no marks: %s\n", strerror(-rc));
+  _exit(EXIT_PROTOCOL);
+}
+
 /* A result leaves with the mark of the next command, or before the worker waits. */
 static void serve(struct worker *worker)
 {
@@ -33,6 +49,8 @@ static void serve(struct worker *worker)
       channel_read(&worker->channel);
     } else if (frame.kind == WORKER_COMMAND && !worker->is_spent) {
       run_command(worker, &frame);
+    } else if (frame.kind == WORKER_RESUME && !worker->is_spent) {
+      run_resume(worker, &frame);
     } else if (frame.kind == WORKER_TICK && !worker->is_spent) {
       run_tick(worker, &frame);
     }
@@ -46,6 +64,7 @@ void session_run(void)
   channel_init(&worker.channel, WORKER_FRAMES_FD);
   output_init(&worker.output, &worker.channel);
   limit_init(&worker.limit, &worker);
+  attach_marks(&worker);
   receive_version(&worker);
   if (load_version(&worker))
     worker.is_spent = true;

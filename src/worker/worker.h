@@ -4,6 +4,7 @@
 #define KAALUA_WORKER_WORKER_H
 
 #include "base/buffer.h"
+#include "base/marks.h"
 #include "worker/channel.h"
 #include "worker/heap.h"
 #include "worker/limit.h"
@@ -20,10 +21,17 @@ struct command {
   int64_t job;
   int64_t id;
   int64_t received_at_ms;
-  char *type;
+  int64_t received_boot_ms; /* -1: before the machine was started */
+  int64_t sequence;         /* for the marks; 0: none */
+  bool retried;             /* it has begun before */
+  char *type;               /* NULL: a tick */
   char *endpoint;
   char *element;
   size_t element_bytes;
+  char *saved; /* of a resume, JSON; NULL: none */
+  size_t saved_bytes;
+  int64_t away_ms; /* of a resume; -1: not known */
+  bool waits;      /* for a restart: kaa.resume_after has returned true */
 };
 
 struct worker {
@@ -32,6 +40,7 @@ struct worker {
   struct heap heap;
   struct limit limit;
   struct output output;
+  struct marks *marks; /* NULL: the host gave none */
   lua_State *lua;
   bool is_loading; /* the file's top level runs: nothing may act */
   bool is_running; /* a command or a tick runs */
@@ -39,7 +48,8 @@ struct worker {
   struct command command;
   double timeout_s;      /* of the contract */
   int64_t memory_mib;    /* of the contract */
-  uint32_t exec_calls;   /* number of the last kaa.exec */
+  double max_age_s;      /* of the contract; 0: none */
+  uint32_t calls;        /* number of the last request to the host (worker/reply.h) */
   struct buffer answer;  /* JSON of a result, or of LOADED, being written */
   struct buffer trace;   /* traceback of the last error */
   struct buffer scratch; /* of one bound function, no further */

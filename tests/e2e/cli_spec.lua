@@ -18,6 +18,11 @@ local HANDLERS = {
   broken = "return {\n  timeout = 2,\n  run = function() end,\n}\n",
   set = "return { settings = { pin = { type = 'integer', default = 4 } },"
     .. " run = function() return 200, 'OK', kaa.settings.pin end }",
+  keeps = "return function() kaa.shared.set('a', 2) kaa.store.set('a', { 1 })"
+    .. " kaa.store.set('b', 1) kaa.store.delete 'b' return 200, 'OK', { kaa.store.get('a')[1],"
+    .. " kaa.shared.get 'a', kaa.store.get 'b' == nil } end",
+  waits = "return { run = function() kaa.checkpoint {} kaa.resume_after 'reboot' end,"
+    .. " resume = function() end }",
 }
 
 -- A folder with these handlers and what else is given.
@@ -53,6 +58,9 @@ describe("kaalua call", function()
     { "what is no type", { "../echo" }, 1, "501 No handler for ../echo\n" },
     { "what only ticks", { "ticks" }, 1, "501 No handler for ticks: ticks.lua only ticks\n" },
     { "a default setting", { "set" }, 0, "200 OK\n4\n" },
+    { "what it keeps for this one call", { "keeps" }, 0, "200 OK\n[1,2,true]\n" },
+    { "what waits for a restart", { "waits" }, 0,
+      "It waits for a reboot; the agent would answer it after that.\n" },
   }
   for _, case in ipairs(calls) do
     it("prints and exits for " .. case[1], function()
@@ -171,7 +179,8 @@ describe("kaalua check", function()
     local sources = {
       'return { token = "s3cret",\n tokn = "s3cret" }', 'return { token = "s3cret"x }',
       'return { token = "s3cret', 'return { url = "mqtt://u:s3cret@h" }',
-      'return { token = "s3cret" .. nil }',
+      'return { token = "s3cret" .. nil }', 'return { url = "https://h:0/base?apikey=s3cret" }',
+      'return { url = "ftp://h#s3cret" }',
     }
     for _, source in ipairs(sources) do
       local path = folder_with({}, { ["agent.lua"] = source })
@@ -184,11 +193,42 @@ describe("kaalua check", function()
     end
   end)
 
+  it("shows no secret of a faulty url", function()
+    local path = folder_with({}, { ["agent.lua"] = 'return { url = "https://h/base?apikey=s3cret" }' })
+    local others = { "--app-version", "a", "--token", "t", "--state", path }
+    for _, url in ipairs { "https://h/base?apikey=s3cret", "h?s3cret", "https://h/base#s3cret",
+      "https://h:0?s3cret", "mqtt://u:s3cret@h", "s3cret@h?x" } do
+      for _, given in ipairs { { "--url", url }, { "--url=" .. url } } do
+        local status, out, err = kaalua { "run", table.unpack(table.move(others, 1, #others, #given + 1, given)) }
+        assert.are.equal(2, status)
+        assert.is_truthy(err:find("url", 1, true), err)
+        assert.is_nil((out .. err):find("s3cret", 1, true), out .. err)
+      end
+    end
+    local status, out, err = kaalua { "run", "--config", path .. "/agent.lua" }
+    assert.are.equal(2, status)
+    assert.is_truthy(err:find('url "https://h/base…": expected https://HOST', 1, true), err)
+    assert.is_nil((out .. err):find("s3cret", 1, true), out .. err)
+  end)
+
   it("ends a configuration that loops", function()
     local path = folder_with({}, { ["kaalua.lua"] = "while true do end" })
     local status, out = kaalua { "check", "--config", path .. "/kaalua.lua" }
     assert.are.equal(2, status)
     assert.is_truthy(out:find("kaalua.lua", 1, true), out)
+  end)
+
+  it("tries a configuration again whose worker was ended", function()
+    local path = folder_with({}, { ["kaalua.lua"] = "while true do end" })
+    for _, words in ipairs { { "check" }, { "run" }, { "call", "echo" }, { "status" } } do
+      table.insert(words, "--config")
+      table.insert(words, path .. "/kaalua.lua")
+      local started = world.process.start(Agent.program, words)
+      os.execute("kill -KILL " .. setmetatable({ process = started }, Agent):await_worker())
+      assert.are.equal(75, started:await_end().code, words[1])
+      local said = started.stdout .. started.stderr
+      assert.is_truthy(said:find "kaalua%.lua: could not be evaluated.+SIGKILL", said)
+    end
   end)
 
   it("accepts the handlers that come with kaalua", function()
@@ -235,6 +275,12 @@ describe("kaalua", function()
     for _, word in ipairs { "run", "call", "check" } do
       assert.is_truthy(out:find("kaalua " .. word, 1, true))
     end
+    for _, word in ipairs { "", "run", "call", "check", "status", "history", "show", "forget" } do
+      local _, usage = kaalua { word ~= "" and word or "--help", word ~= "" and "--help" or nil }
+      for line in usage:gmatch "[^\n]+" do
+        assert.is_truthy(utf8.len(line) <= 80, line)
+      end
+    end
   end)
 end)
 
@@ -262,7 +308,10 @@ describe("examples/demo", function()
       [5] = "^            drops hello%.lua",
       [9] = '^hello       200 OK "hello"    %d+ ms after saving',
       [10] = "^loop        504 Timed out after 2 s at loop%.lua:3      %(zero answered meanwhile%)",
-      [11] = "^your turn:  ",
+      [11] = "^connected   mqtt://",
+      [12] = "^door        SIGKILL in mid%-command, restart: effects 1, answers 1",
+      [13] = "^            500 Interrupted: the outcome is unknown",
+      [14] = "^your turn:  ",
     }
     for number, pattern in pairs(expected) do
       assert.is_truthy(lines[number]:find(pattern), pattern .. " in\n" .. out)

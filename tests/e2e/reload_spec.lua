@@ -52,6 +52,42 @@ describe("a handler's file", function()
     await_answer(platform, "hello", 200, "two")
   end)
 
+  it("that is changed runs what the version before had not begun, once and in order", function()
+    local nap = [[return function(c)
+      print("ran", c.id)
+      if c.id == 100 then kaa.sleep(2) end
+      return 200, 'OK', %q
+    end]]
+    local agent, platform = world.connected { handlers = { nap = nap:format "one" } }
+    local function push(first, last)
+      local elements = {}
+      for id = first, last do
+        elements[#elements + 1] = ('{"id":%d}'):format(id)
+      end
+      platform:push("nap", "[" .. table.concat(elements, ",") .. "]")
+    end
+    push(1, 40) -- fast ones: the worker is given many at once
+    platform:await_result("nap", 40)
+    push(100, 105)
+    agent:await_log "nap%s+ran%s+100"
+    agent:save("nap", nap:format "two")
+    agent:await_log "nap%s+changed version is in service"
+    platform:await_result("nap", 105, 10)
+    local ids = {}
+    for _, result in ipairs(platform.results) do
+      if result.id >= 100 then
+        ids[#ids + 1] = result.id
+        assert.are.equal(result.id == 100 and "one" or "two", result.payload)
+      end
+    end
+    assert.are.same({ 100, 101, 102, 103, 104, 105 }, ids)
+    local ran = {}
+    for id in agent:log():gmatch "nap%s+ran%s+(1%d%d)" do
+      ran[#ran + 1] = tonumber(id)
+    end
+    assert.are.same({ 100, 101, 102, 103, 104, 105 }, ran)
+  end)
+
   it("that breaks leaves the last good version, until it is mended", function()
     local agent, platform = world.connected { handlers = { hello = answers "one" } }
     platform:call("hello", 1)

@@ -92,6 +92,29 @@ describe("the host", function()
     end)
   end)
 
+  it("asks no command to stop for the time of the one before it", function()
+    local agent, platform = world.connected {
+      handlers = {
+        nap = [[return { timeout_s = 2, run = function(c)
+          print("ran", c.id)
+          kaa.sleep(c.id >= 100 and 1.5 or 0)
+        end }]],
+      },
+    }
+    platform:push("nap", array(1, 40)) -- fast ones: the worker is given many at once
+    platform:await_result("nap", 40)
+    platform:push("nap", array(100, 101))
+    agent:await_log "nap%s+ran%s+100"
+    agent.process:kill "sigstop"
+    local stopped = uv.hrtime()
+    world.loop.await("more than half of the second's time", function()
+      return uv.hrtime() - stopped > 2.7e9
+    end)
+    agent.process:kill "sigcont"
+    assert.are.equal(200, platform:await_result("nap", 100).statusCode)
+    assert.are.equal(200, platform:await_result("nap", 101).statusCode)
+  end)
+
   it("gives up a worker that does not begin, and runs the command in another", function()
     local agent, platform = world.connected { handlers = { echo = ECHO } }
     platform:call("echo", 1, "1")
@@ -125,12 +148,29 @@ describe("the host", function()
 
   it("loads again what did not load because its worker was ended", function()
     local agent, platform = world.connected { handlers = { echo = ECHO } }
-    agent:save("slow", "local t = os.clock() + 1.5 while os.clock() < t do end " .. ECHO)
+    agent:save("slow", "local t = os.clock() + 0.5 while os.clock() < t do end " .. ECHO)
     os.execute("kill -KILL " .. agent:await_worker())
-    agent:await_log("Handler crashed: SIGKILL while the file was loaded")
-    assert.are.equal(503, platform:call("slow", 1).statusCode)
-    agent.process:kill "sighup"
+    agent:await_log("Handler crashed: SIGKILL while the file was loaded.*its commands wait")
+    assert.are.equal(200, platform:call("slow", 1, nil, 20).statusCode)
     agent:await_log "slow%s+in service"
+  end)
+
+  it("answers what waits for a file whose loading was ended three times in a row", function()
+    local agent, platform = world.connected { handlers = { echo = ECHO } }
+    agent:save("slow", "local t = os.clock() + 0.5 while os.clock() < t do end " .. ECHO)
+    for n = 1, 3 do
+      local from, worker = agent:mark(), agent:await_worker()
+      assert.are.equal(0, #platform:results_of("slow", 1))
+      os.execute("kill -KILL " .. worker)
+      agent:await_log("SIGKILL while the file was loaded", from)
+      if n == 1 then
+        platform:command("slow", 1)
+      end
+    end
+    local result = platform:await_result("slow", 1)
+    assert.are.equal(503, result.statusCode)
+    assert.is_truthy(result.reasonPhrase:find "SIGKILL while the file was loaded")
+    agent:await_log("slow%s+in service", nil, 20)
     assert.are.equal(200, platform:call("slow", 2).statusCode)
   end)
 

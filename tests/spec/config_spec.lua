@@ -23,6 +23,7 @@ return {
   state = "/var/lib/kaalua",
   settings = { ["switch-light"] = { pin = 17 }, reboot = { allow = true } },
   extensions = { cex = "cex2" }, id_reuse = "never", log_level = "debug", keepalive_s = 60.0,
+  durability = "normal",
 }]]
     assert.same({}, faults)
     assert.same({
@@ -32,6 +33,7 @@ return {
       handlers = { "/usr/share/kaalua/handlers", "/etc/kaalua/handlers" }, state = "/var/lib/kaalua",
       settings = { ["switch-light"] = { pin = 17 }, reboot = { allow = true } },
       extensions = { cex = "cex2" }, id_reuse = "never", log_level = "debug", keepalive_s = 60,
+      durability = "normal",
     }, checked)
     assert.same({}, (check "return {}"))
   end)
@@ -45,7 +47,7 @@ return {
     local cases = {
       { 'tokenfile = "x"', 'tokenfile: unknown key, did you mean "token_file"?' },
       { "colour = 1", "colour: unknown key" },
-      { 'control = "/run/x"', "control: unknown key, not in this version of kaalua" },
+      { 'handler_user = "x"', "handler_user: unknown key, not in this version of kaalua" },
       { "url = 3", "url: expected string, got 3" },
       { 'url = "ftp://x"', "url: expected mqtt://HOST[:PORT], or mqtts, http, https" },
       { 'url = "localhost:1883"', "url: expected mqtt://HOST[:PORT], or mqtts, http, https" },
@@ -84,6 +86,7 @@ return {
       { 'settings = { ["a b"] = {} }', 'settings["a b"]: expected a command type: letters, digits, _ and -' },
       { 'extensions = { cxe = "a" }', 'extensions.cxe: unknown key, did you mean "cex"?' },
       { 'extensions = { cex = "a/b" }', "extensions.cex: " .. level },
+      { 'durability = "none"', 'durability: expected one of "full", "normal", got "none"' },
       { 'id_reuse = "maybe"', 'id_reuse: expected one of "allow", "never", got "maybe"' },
       { 'log_level = "verbose"', 'log_level: expected one of "debug", "info", "warn", "error", got "verbose"' },
       { "keepalive_s = 4", "keepalive_s: expected integer from 5 to 65535, got 4" },

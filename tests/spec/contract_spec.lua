@@ -41,7 +41,8 @@ return {
     assert.same({ slot = { type = "integer" } }, checked.params)
     assert.equal("park.lua:5", checked.place)
     assert.same({ summary = "Park", timeout_s = 0.1, memory_mib = 64,
-      needs = { write = true, exec = { "/bin/x" } }, run = true }, contract.describe(checked))
+      needs = { write = true, exec = { "/bin/x" } }, run = true, on_interrupt = "report",
+      resume = false }, contract.describe(checked))
   end)
 
   it("says what a file should return", function()
@@ -63,10 +64,17 @@ return {
     local cases = {
       { 'sumary = "x"', 'sumary: unknown key, did you mean "summary"?' },
       { "timeout = 3", 'timeout: unknown key, did you mean "timeout_s"?' },
-      { "colour = 3", "colour: unknown key, known: summary, needs, settings, params, timeout_s, memory_mib, poll_s, "
-        .. "every_s, per, tick, run" },
-      { "resume = print", "resume: unknown key, not in this version of kaalua" },
-      { 'on_interrupt = "retry"', "on_interrupt: unknown key, not in this version of kaalua" },
+      { "colour = 3", "colour: unknown key, known: summary, needs, settings, params, timeout_s, memory_mib, "
+        .. "max_age_s, on_interrupt, poll_s, every_s, per, tick, run, resume" },
+      { "workers = 2", "workers: unknown key, not in this version of kaalua" },
+      { "max_age_s = 0", "max_age_s: expected number from 0.1 to 2592000, got 0" },
+      { "max_age_s = 2592001", "max_age_s: expected number from 0.1 to 2592000, got 2592001" },
+      { 'on_interrupt = "again"',
+        'on_interrupt: expected one of "report", "retry", "resume", got "again"' },
+      { 'on_interrupt = "resume"', 'on_interrupt: "resume" without a resume function; write: '
+        .. 'resume = function(command, saved, away) return 200, "OK" end' },
+      { "resume = 3", 'resume: expected a function, got 3; write: '
+        .. 'resume = function(command, saved, away) return 200, "OK" end' },
       { "print", "[1]: a function without a key; write: " .. write_run },
       { '"x"', "[1]: a string without a key" },
       { "[2.5] = 1", "[2.5]: a number without a key" },
@@ -100,14 +108,31 @@ return {
     assert.same({ 3, "endpoint", "park.lua:3" }, { checked.every_s, checked.per, checked.place })
     assert.is_function(checked.tick)
     assert.same({ timeout_s = 30, memory_mib = 32, needs = {}, run = false, every_s = 3,
-      per = "endpoint" }, contract.describe(checked))
+      per = "endpoint", on_interrupt = "report", resume = false }, contract.describe(checked))
     checked, faults = check [[return { every_s = 0.1, per = "agent", poll_s = 1,
       tick = function() end,
       run = function() end }]]
     assert.same({}, faults)
     assert.equal("park.lua:3", checked.place)
     assert.same({ timeout_s = 30, memory_mib = 32, needs = {}, run = true, every_s = 0.1,
-      per = "agent", poll_s = 1 }, contract.describe(checked))
+      per = "agent", poll_s = 1, on_interrupt = "report", resume = false },
+      contract.describe(checked))
+  end)
+
+  it("keeps what becomes of a command that was interrupted", function()
+    local function policy(keys)
+      local checked, faults = check("return { run = function() end, " .. keys .. " }")
+      assert.same({}, faults)
+      local described = contract.describe(checked)
+      return { described.on_interrupt, described.resume, checked.resume ~= nil, checked.max_age_s }
+    end
+    assert.same({ "report", false, false }, policy "")
+    assert.same({ "retry", false, false }, policy 'on_interrupt = "retry"')
+    assert.same({ "resume", true, true }, policy "resume = function() end")
+    assert.same({ "report", true, true }, policy 'resume = print, on_interrupt = "report"')
+    assert.same({ "resume", true, true }, policy 'resume = print, on_interrupt = "resume"')
+    assert.same({ "report", false, false, 0.1 }, policy "max_age_s = 0.1")
+    assert.same({ "report", false, false, 2592000 }, policy "max_age_s = 30 * 86400")
   end)
 
   it("says what a tick lacks", function()
@@ -127,6 +152,10 @@ return {
         '4: per: expected one of "endpoint", "agent", got "device"' },
       { { tick, "every_s = 3", "poll_s = 5" }, "4: poll_s: without a run" .. write_run },
       { { tick, "every_s = 3", "params = {}" }, "4: params: without a run" .. write_run },
+      { { tick, "every_s = 3", "max_age_s = 5" }, "4: max_age_s: without a run" .. write_run },
+      { { tick, "every_s = 3", "resume = print" }, "4: resume: without a run" .. write_run },
+      { { tick, "every_s = 3", 'on_interrupt = "resume"' },
+        "4: on_interrupt: without a run" .. write_run },
       { { "run = print", "poll_s = 0.5" }, "3: poll_s: expected number from 1 to 86400, got 0.5" },
     }
     for _, case in ipairs(cases) do

@@ -42,6 +42,10 @@ local ANSWERS = {
   climate = { { nil, 501, "No handler for climate: climate.lua only ticks" } },
   blink = { { nil, 200, "OK", true } },
   disk = { { nil, 200, "OK", { free_kb = 40 } } },
+  barrier = { { nil, 200, "OK" } },
+  count = { { nil, 200, "OK", 1 } },
+  fill = { { { slots = 3 }, 200, "OK", { filled = 3 } }, { nil, 400, true } },
+  ["restart-machine"] = { { "new kernel", nil, nil } },
   parse = {
     { "[1]", 200, "OK", { value = { 1 }, list = {}, nothing = values.null } },
     { "[", 422, true },
@@ -50,6 +54,8 @@ local ANSWERS = {
 
 local OPTIONS = {
   disk = { exec = { ["/usr/bin/df -k /"] = { stdout = "Filesystem\n/dev/sda1 100 60 40 60% /\n" } } },
+  barrier = { exec = { ["/usr/bin/gpioset gpiochip0 17=1"] = {} } },
+  ["restart-machine"] = { exec = { ["/usr/bin/systemctl reboot"] = {} } },
 }
 
 describe("lua/README.md", function()
@@ -88,7 +94,16 @@ describe("lua/README.md", function()
       end
       handlers = handlers + (type and 1 or 0)
     end
-    assert.is_true(handlers >= 9)
+    assert.is_true(handlers >= 13)
+  end)
+
+  it("counts on from what is kept, and takes a read that fails for no 0", function()
+    local device = testing.device(directory .. "/handlers/count.lua", { store = { count = 6 } })
+    assert.same({ 200, "OK", 7 }, { device:command() })
+    local store = device.kaa.store
+    device.kaa.store = { set = store.set, get = function() return nil, "the disk fails" end }
+    assert.same({ 503, "the disk fails" }, { device:command() })
+    assert.equal(7, device.store.count)
   end)
 
   it("sends the samples that it shows", function()
@@ -112,6 +127,31 @@ describe("lua/README.md", function()
     assert.same({ { temperature = 21.5 } }, device.samples)
   end)
 
+  it("counts on from what is stored", function()
+    local device = testing.device(directory .. "/handlers/count.lua", { store = { count = 41 } })
+    assert.same({ 200, "OK", 42 }, { device:command() })
+    assert.same({ 200, "OK", 43 }, { device:command() })
+    assert.same({ count = 43 }, device.store)
+  end)
+
+  it("goes on filling where it was interrupted", function()
+    local device = testing.device(directory .. "/handlers/fill.lua")
+    device:command { slots = 3 }
+    assert.same({ next = 4, to = 3 }, device.saved)
+    device.saved, device.logged = { next = 3, to = 4 }, {}
+    assert.same({ 200, "OK", { filled = 4 } }, { device:resume(1) })
+    assert.same({ "filling 3", "filling 4" },
+      { device.logged[1].message, device.logged[2].message })
+    assert.equal(2, #device.logged)
+  end)
+
+  it("has a barrier that does not move late, and a machine that resumes", function()
+    local device = testing.device(directory .. "/handlers/barrier.lua")
+    assert.equal(10, device.contract.max_age_s)
+    device = testing.device(directory .. "/handlers/restart-machine.lua")
+    assert.equal("resume", device.contract.on_interrupt)
+  end)
+
   it("blinks as long as it says", function()
     local device = testing.device(directory .. "/handlers/blink.lua")
     local took_ms = select(3, device:command()).took_ms
@@ -124,6 +164,6 @@ describe("lua/README.md", function()
     local output, passed = read_all(("cd '%s' && lua5.4 /usr/bin/busted --lpath='%s/lua/?.lua' handlers/spec")
       :format(directory, root))
     assert.is_true(passed, output)
-    assert.matches("3 successes / 0 failures / 0 errors", output, 1, true)
+    assert.matches("5 successes / 0 failures / 0 errors", output, 1, true)
   end)
 end)

@@ -386,4 +386,81 @@ describe("kaa.testing", function()
   it("takes a first line that begins with #, and a byte order mark", function()
     assert.equal(200, (device_of("\xEF\xBB\xBF#!/usr/bin/lua\nreturn function() end"):command()))
   end)
+
+  it("keeps values, exact, per type and per device", function()
+    local device = device_of([[return function()
+      assert(kaa.store.set("a", { 1, 2.0, kaa.array {} }) and kaa.shared.set("a", kaa.null))
+      assert(kaa.store.set("b", 1) and kaa.store.delete "b" and kaa.store.get "b" == nil)
+      assert(kaa.shared.get "there" == false)
+      local value = kaa.store.get "a"
+      value[1] = 7 -- a copy
+      return 200, nil, { kaa.store.get "a", kaa.shared.get "a" } end]], { shared = { there = false } })
+    local status, reason, payload = device:command()
+    assert.same({ 200, "OK" }, { status, reason })
+    assert.same({ { 1, 2.0, {} }, null }, payload)
+    assert.same({ there = false, a = null }, device.shared)
+  end)
+
+  it("says what is misused of what it keeps, as the device does", function()
+    local resume = 'resume = function(command, saved, away) return 200, "OK" end'
+    local right = 'write: kaa.resume_after("reboot", saved, { within_s = 900 })'
+    local cases = {
+      { "kaa.store.set('a')",
+        'kaa.store.set: no value; write: kaa.store.delete("a"), or kaa.null as the value' },
+      { "kaa.store.set(1, 2)",
+        'kaa.store.set takes a key, a text, got a number; write: kaa.store.set("count", 1)' },
+      { "kaa.shared.get()",
+        'kaa.shared.get takes a key, a text, got a nil; write: kaa.shared.get("count")' },
+      { "kaa.store.get ''", "kaa.store.get: a key of 0 bytes; write a text of 1 to 256" },
+      { "kaa.store.get '\\xff'", "kaa.store.get: the key is no text of UTF-8" },
+      { "kaa.store.set('a', ('v'):rep(65535))", "kaa.store.set: 65537 bytes, limit 65536" },
+      { "kaa.checkpoint(print)", "kaa.checkpoint: value: a function has no JSON form" },
+      { "kaa.resume_after 'rebot'",
+        'kaa.resume_after takes "reboot" or "restart", got "rebot", did you mean "reboot"?' },
+      { "kaa.resume_after()",
+        'kaa.resume_after takes "reboot" or "restart", got a nil; ' .. right },
+      { "kaa.resume_after('reboot', 1, { within_s = 0 })",
+        "kaa.resume_after: within_s: expected seconds from 1 to 86400; " .. right },
+      { "kaa.resume_after('reboot', 1, { within = 3 })",
+        'kaa.resume_after has no option "within", did you mean "within_s"?' },
+      { "kaa.resume_after 'reboot' kaa.checkpoint(1)",
+        "kaa.checkpoint after kaa.resume_after, which has its own saved: " .. right },
+    }
+    for _, case in ipairs(cases) do
+      local device = device_of("return { resume = print, run = function() " .. case[1] .. " end }")
+      assert.same({ 500, "park.lua:1: " .. case[2] }, { device:command() })
+    end
+    assert.same({ 500, "park.lua:1: kaa.resume_after needs a resume function: return { run = …, "
+      .. resume .. " }" }, { device_of("return function() kaa.resume_after 'reboot' end"):command() })
+    assert.has_error(function()
+      device_of "kaa.store.get 'a' return print"
+    end, "kaa.store.get acts: call it in run, not while the file loads")
+    assert.same({ false,
+      "park.lua:1: kaa.checkpoint is for a command: call it in run or resume, not in tick" },
+      { device_of("return { every_s = 1, tick = function() kaa.checkpoint(1) end }"):tick() })
+  end)
+
+  it("waits for a restart and resumes", function()
+    local source = [[return { run = function(c)
+        assert(kaa.resume_after("reboot", { n = 1 }))
+        if c.payload == "fail" then kaa.fail(409, "Busy") end
+        if c.payload == "nil" then return nil, "no power" end
+        return 503
+      end, resume = function(c, saved, away)
+        if saved.n < 2 then kaa.resume_after("restart", { n = saved.n + 1 }) return end
+        return 200, nil, { c.id, saved, away } end }]]
+    local device = device_of(source)
+    assert.is_nil((device:command()))
+    assert.equal("reboot", device.waiting)
+    assert.is_nil((device:resume()))
+    assert.equal("restart", device.waiting)
+    assert.same({ 200, "OK", { 1, { n = 2 }, { s = 3.5 } } }, { device:resume(3.5) })
+    assert.is_nil(device.waiting)
+    assert.same({ 409, "Busy" }, { device:command "fail" })
+    assert.is_nil(device.waiting)
+    assert.same({ 500, "no power" }, { device:command "nil" })
+    assert.has_error(function()
+      device_of("return print"):resume()
+    end, "park.lua has no resume, or no command yet; write: device:command()")
+  end)
 end)

@@ -264,7 +264,7 @@ static void an_endpoint_whose_requests_fail_is_asked_again(void **unused)
   fixture_forget(&f);
   fixture_pass(&f, 1000000); /* nothing more where no further error comes */
   assert_int_equal(f.sent_count, 0);
-  core_commands(f.core, "T3", "t00", 9, "[]", 2, 0, f.now_ms);
+  core_commands(f.core, "T3", "t00", 9, "[]", 2, 0, f.now_ms, f.now_ms);
   core_answered(f.core, CORE_REQUEST, "T3", "t00", 9, 500, NULL, f.now_ms);
   fixture_turn(&f);
   assert_int_equal(fixture_notes(&f, CORE_NOTE_REQUEST_ERROR), 1); /* it changed */

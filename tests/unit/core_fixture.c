@@ -19,6 +19,12 @@ static int64_t read_wall(void)
   return wall_ms;
 }
 
+static struct memory_storage *create_memory(void)
+{
+  struct memory_storage_options options = {.wall_ms = read_wall};
+  return memory_storage_create(&options);
+}
+
 static void on_queued(void *context, const char *type)
 {
   struct fixture *f = context;
@@ -27,15 +33,48 @@ static void on_queued(void *context, const char *type)
     core_hand_out(f->core, type, FIXTURE_MAX);
 }
 
+static void add_event(struct fixture *f, const char *event, const struct command *command)
+{
+  size_t used = strlen(f->events);
+  if (used < sizeof f->events)
+    snprintf(f->events + used, sizeof f->events - used, "%s%s %lld", used ? " " : "", event,
+             (long long)command->key.id);
+}
+
+static void on_ended(void *context, struct command *command)
+{
+  struct fixture *f = context;
+  assert_ptr_equal(command->owner, f);
+  add_event(f, "ended", command);
+}
+
+static void on_saved(void *context, struct command *command)
+{
+  struct fixture *f = context;
+  assert_ptr_equal(command->owner, f);
+  assert_true(command->has_saved);
+  add_event(f, "saved", command);
+}
+
 static void on_run(void *context, struct command *command)
 {
   struct fixture *f = context;
+  assert_null(command->owner);
+  command->owner = f;
+  add_event(f, command->resumes ? "resume" : "run", command);
   assert_true(f->running_count < FIXTURE_MAX);
   assert_non_null(command->element);
   f->running[f->running_count++] = command;
   f->runs++;
   if (f->ran)
     f->ran(f->user, command);
+}
+
+static void on_withdrawn(void *context, const char *type)
+{
+  struct fixture *f = context;
+  assert_non_null(type);
+  f->withdrawn++;
 }
 
 static int on_send(void *context, enum core_message kind, const char *endpoint, const char *type,
@@ -80,6 +119,21 @@ static void on_submit(void *context, struct change *changes, size_t count)
   f->submitted = changes;
   f->submitted_count = count;
   f->batches++;
+  core_rows_look(f->rows, changes, count);
+}
+
+static void create_core(struct fixture *f, const struct core_options *options)
+{
+  struct core_ports ports = {.context = f,
+                             .queued = on_queued,
+                             .run = on_run,
+                             .withdrawn = on_withdrawn,
+                             .ended = on_ended,
+                             .saved = on_saved,
+                             .send = on_send,
+                             .note = on_note};
+  struct storage storage = {f, on_submit};
+  f->core = core_create(&ports, &storage, options);
 }
 
 void fixture_open_bare(struct fixture *f, const struct core_options *options)
@@ -89,11 +143,9 @@ void fixture_open_bare(struct fixture *f, const struct core_options *options)
   f->told = memory_zeroed(FIXTURE_MAX, sizeof *f->told);
   f->running = memory_zeroed(FIXTURE_MAX, sizeof *f->running);
   wall_ms = f->wall_ms;
-  struct memory_storage_options storage_options = {.wall_ms = read_wall};
-  f->memory = memory_storage_create(&storage_options);
-  struct core_ports ports = {f, on_queued, on_run, on_send, on_note};
-  struct storage storage = {f, on_submit};
-  f->core = core_create(&ports, &storage, options);
+  f->memory = create_memory();
+  f->rows = core_rows_create();
+  create_core(f, options);
 }
 
 void fixture_open(struct fixture *f, const struct core_options *options)
@@ -110,17 +162,97 @@ void fixture_close(struct fixture *f)
 {
   core_destroy(f->core);
   memory_storage_destroy(f->memory);
+  core_rows_destroy(f->rows);
   fixture_forget(f);
   free(f->sent);
   free(f->told);
   free(f->running);
 }
 
-static void carry_out(struct fixture *f)
+static void store(struct fixture *f)
 {
   struct change *changes = f->submitted;
+  size_t count = f->submitted_count;
   f->submitted = NULL;
-  memory_storage_submit(f->memory, changes, f->submitted_count);
+  core_rows_look_again(f->rows, changes, count);
+  for (size_t i = 0; i < count; i++)
+    if (changes[i].kind == CHANGE_ACCEPT || changes[i].kind == CHANGE_REPLACE ||
+        changes[i].kind == CHANGE_KEEP)
+      changes[i].is_left = f->leaves;
+  if (f->stores)
+    f->stores(f->user, changes, count);
+  memory_storage_submit(f->memory, changes, count);
+  core_rows_submit(f->rows, changes, count);
+}
+
+void fixture_kill(struct fixture *f, bool is_stored)
+{
+  if (f->submitted && is_stored)
+    store(f);
+  f->submitted = NULL;
+  f->running_count = 0;
+  core_destroy(f->core);
+  f->core = NULL;
+}
+
+void fixture_lose(struct fixture *f)
+{
+  assert_null(f->core);
+  memory_storage_destroy(f->memory);
+  core_rows_destroy(f->rows);
+  f->memory = create_memory();
+  f->rows = core_rows_create();
+}
+
+void fixture_restart(struct fixture *f, const struct core_options *options, bool is_reboot,
+                     fixture_marks *marks, void *user)
+{
+  struct core_options full = *options;
+  full.last_sequence = core_rows_last_sequence(f->rows);
+  full.was_answered = core_rows_answered(f->rows) != 0;
+  if (is_reboot) {
+    f->booted_ms = f->now_ms;
+    core_rows_reboot(f->rows);
+  }
+  f->events[0] = 0;
+  create_core(f, &full);
+  core_add_endpoint(f->core, "E1");
+  core_add_endpoint(f->core, "E2");
+  const struct storage_row *row;
+  for (size_t i = 0; (row = core_rows_at(f->rows, i)); i++) {
+    struct command_result result = {0};
+    enum core_evidence evidence = marks ? marks(user, row, &result) : CORE_BEGUN;
+    assert_int_equal(core_restore(f->core, row, evidence, &result, is_reboot,
+                                  f->now_ms - f->booted_ms, f->now_ms), 0);
+    assert_null(result.reason);
+  }
+  struct command_key pair;
+  for (size_t i = 0; (pair = core_rows_listed(f->rows, i)).endpoint; i++)
+    core_restore_listed(f->core, pair.endpoint, pair.type);
+  core_set_types(f->core, (const char *const[]){"a", "b"}, 2);
+}
+
+const struct storage_row *fixture_row(const struct fixture *f, int64_t id)
+{
+  return core_rows_find(f->rows, id);
+}
+
+void fixture_reply(struct fixture *f, const char *endpoint, const char *type, const char *text)
+{
+  const struct sent *sent = NULL;
+  for (size_t i = 0; i < f->sent_count; i++)
+    if (f->sent[i].kind == CORE_REQUEST && !strcmp(f->sent[i].endpoint, endpoint) &&
+        !strcmp(f->sent[i].type, type))
+      sent = &f->sent[i];
+  assert_non_null(sent);
+  core_commands(f->core, endpoint, type, sent->request_id, text, strlen(text), f->wall_ms,
+                f->now_ms - f->booted_ms, f->now_ms);
+  fixture_turn(f);
+}
+
+static void carry_out(struct fixture *f)
+{
+  store(f);
   core_stored(f->core, f->now_ms);
 }
 
@@ -162,7 +294,8 @@ void fixture_pass(struct fixture *f, int64_t ms)
 
 void fixture_push(struct fixture *f, const char *endpoint, const char *type, const char *text)
 {
-  core_commands(f->core, endpoint, type, 0, text, strlen(text), f->wall_ms, f->now_ms);
+  core_commands(f->core, endpoint, type, 0, text, strlen(text), f->wall_ms,
+                f->now_ms - f->booted_ms, f->now_ms);
   fixture_turn(f);
 }
 

@@ -4,7 +4,8 @@
 #define KAALUA_TESTS_CORE_FIXTURE_H
 
 #include "core/core.h"
-#include "core/memory_storage.h"
+#include "memory_storage.h"
+#include "core_rows.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -31,9 +32,11 @@ struct told {
 
 struct fixture {
   struct core *core;
-  struct memory_storage *memory;
+  struct memory_storage *memory; /* of what is over */
+  struct core_rows *rows;        /* of what is alive */
   int64_t now_ms;
   int64_t wall_ms;
+  int64_t booted_ms; /* on the clock of now_ms */
 
   struct sent *sent;
   size_t sent_count;
@@ -45,6 +48,7 @@ struct fixture {
   size_t running_count;
   size_t runs;         /* since the start */
   size_t queued_calls;
+  size_t withdrawn;
   bool greedy;         /* the port queued hands out everything */
 
   void (*ran)(void *user, struct command *command); /* or NULL: called for each run */
@@ -52,6 +56,11 @@ struct fixture {
 
   struct told *told;
   size_t told_count;
+
+  char events[4000]; /* what the ports run, ended and saved were called for: "run 7 ended 7" */
+  bool leaves;              /* the storage has no room for what is new */
+  /* or NULL: called for each batch as it becomes durable */
+  void (*stores)(void *user, const struct change *changes, size_t count);
 
   bool slow;                /* the storage waits for fixture_store() */
   struct change *submitted; /* and holds this */
@@ -65,6 +74,27 @@ void fixture_open(struct fixture *f, const struct core_options *options);
 /* The same with no endpoint, no type and no connection. */
 void fixture_open_bare(struct fixture *f, const struct core_options *options);
 void fixture_close(struct fixture *f);
+
+/* The host is killed: what the storage does not have is gone. Of a batch that a slow storage
+ * holds, `is_stored` says which it was. */
+void fixture_kill(struct fixture *f, bool is_stored);
+
+/* Between the two: what the storage had is lost. */
+void fixture_lose(struct fixture *f);
+
+/* It is started again, perhaps with the machine: a core with endpoints E1, E2 and types "a",
+ * "b", restored from the storage and not connected. `evidence` may be NULL: all had begun;
+ * else it returns what the marks say, and fills the result that they hold. */
+typedef enum core_evidence fixture_marks(void *user, const struct storage_row *row,
+                                         struct command_result *result);
+void fixture_restart(struct fixture *f, const struct core_options *options, bool is_reboot,
+                     fixture_marks *marks, void *user);
+
+/* The row of the command with this id; NULL where none is alive in the storage. */
+const struct storage_row *fixture_row(const struct fixture *f, int64_t id);
+
+/* The reply to the last command request for this pair. */
+void fixture_reply(struct fixture *f, const char *endpoint, const char *type, const char *text);
 
 /* Flushes until nothing is left to do now. */
 void fixture_turn(struct fixture *f);

@@ -226,8 +226,8 @@ static void a_tick_alone_submits_and_sends_nothing(void **unused)
   (void)unused;
   struct fixture f;
   fixture_open(&f, &(struct core_options){0});
-  core_commands(f.core, "E1", "a", 0, SAME, strlen(SAME), f.wall_ms, f.now_ms);
-  core_telemetry(f.core, "E1", "[1]", 3);
+  core_commands(f.core, "E1", "a", 0, SAME, strlen(SAME), f.wall_ms, f.now_ms, f.now_ms);
+  core_telemetry(f.core, "E1", "[1]", 3, f.wall_ms, f.now_ms);
   core_tick(f.core, f.now_ms + 400000); /* a round is due, too */
   assert_int_equal(f.batches, 0);
   assert_int_equal(f.sent_count, 0);
@@ -519,13 +519,52 @@ static void it_is_destroyed_in_the_middle_of_everything(void **unused)
   core_hand_out(f.core, "b", 3);
   fixture_turn(&f);
   fixture_finish(&f);
-  core_telemetry(f.core, "E1", "[1]", 3);
+  core_telemetry(f.core, "E1", "[1]", 3, f.wall_ms, f.now_ms);
   f.slow = true;
   fixture_push(&f, "E1", "a", SAME); /* the storage will have found it */
   memory_storage_submit(f.memory, f.submitted, f.submitted_count);
-  core_commands(f.core, "E1", "a", 0, "x", 1, 0, f.now_ms); /* a note that is not told */
+  core_commands(f.core, "E1", "a", 0, "x", 1, 0, f.now_ms, f.now_ms); /* a note that is not told */
   core_put_back(f.core, f.running[0]);
   core_answered(f.core, CORE_REQUEST, "E2", "a", 3, 404, "Not Found", f.now_ms);
+  fixture_close(&f);
+}
+
+/* 80 results of 250 kB are more than the memory has room for. */
+static void nothing_is_handed_out_while_too_many_results_are_not_confirmed(void **unused)
+{
+  (void)unused;
+  struct fixture f;
+  fixture_open(&f, &(struct core_options){0});
+  fixture_disconnect(&f);
+  char *payload = memory_zeroed(1, 250 * 1000 + 1);
+  memset(payload, '1', 250 * 1000);
+  for (int id = 1; id <= 80; id++) {
+    char text[40];
+    snprintf(text, sizeof text, "[{\"id\":%d}]", id);
+    fixture_push(&f, "E1", "a", text);
+  }
+  size_t ran = 0;
+  for (; core_hand_out(f.core, "a", 1); ran++) {
+    fixture_turn(&f);
+    fixture_finish_with(&f, 0, 200, payload);
+  }
+  assert_in_range(ran, 16 * 4, 16 * 4 + 6);
+  assert_int_equal(fixture_counts(&f).queued, 80 - ran);
+  assert_int_equal(fixture_counts(&f).done, ran);
+  fixture_connect(&f);
+  const struct sent *sent;
+  f.queued_calls = 0;
+  while ((sent = fixture_last(&f, CORE_RESULT)) && !f.queued_calls) {
+    size_t done = fixture_counts(&f).done;
+    assert_true(done > 16 * 2 - 4); /* not before half of it is confirmed */
+    struct sent answered = *sent;
+    fixture_forget(&f);
+    fixture_answer(&f, &answered, 0);
+    assert_true(fixture_counts(&f).done < done);
+  }
+  assert_true(f.queued_calls > 0);
+  assert_int_equal(core_hand_out(f.core, "a", 1), 1);
+  free(payload);
   fixture_close(&f);
 }
 
@@ -551,6 +590,7 @@ int main(void)
       cmocka_unit_test(an_oversized_element_is_answered_413_and_not_kept),
       cmocka_unit_test(a_thousand_commands_in_one_array_are_one_batch),
       cmocka_unit_test(it_is_destroyed_in_the_middle_of_everything),
+      cmocka_unit_test(nothing_is_handed_out_while_too_many_results_are_not_confirmed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

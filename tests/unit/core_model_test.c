@@ -1,7 +1,9 @@
 /* The core against a model of the world: a platform that delivers, repeats,
  * forgets to answer, answers wrongly and uses ids again, a connection that
- * breaks, workers that put back, a storage that is slow. Whatever happens, no
- * command runs twice, and once the world is kind each is answered. */
+ * breaks, workers that put back, a storage that is slow, a host that is killed and
+ * started again, perhaps with the machine. Whatever happens, no command runs twice
+ * unless its handler said that it may, none that is stale runs, and once the world is
+ * kind each is answered that the platform still wants. */
 #include "core_fixture.h"
 
 #include "base/memory.h"
@@ -17,7 +19,8 @@
 #include <cmocka.h>
 #include <jansson.h>
 
-enum { PAIRS = 4, STEPS = 3000, SEEDS = 24, ISSUED_MAX = 4000, MESSAGES_MAX = 4000 };
+enum { PAIRS = 4, STEPS = 3000, SEEDS = 24, CRASH_SEEDS = 120 };
+enum { ISSUED_MAX = 4000, MESSAGES_MAX = 4000 };
 
 static const char *const endpoints[] = {"E1", "E2"};
 static const char *const types[] = {"a", "b"};
@@ -30,9 +33,17 @@ struct issued {
   bool is_bad;      /* its element is refused */
   bool is_answered; /* the platform has its result */
   bool is_old;      /* the id was used again */
+  bool is_expired;  /* the platform does not want it any more, and lists it no more */
   bool runs_now;
   unsigned runs;
   unsigned put_back;
+  unsigned effects; /* how often the handler's run began */
+  unsigned resumed; /* how often its resume began, for the restart that was saved last */
+  bool has_begun;   /* since it was handed out: the worker's mark */
+  bool has_ended;   /* and has a result there */
+  bool was_saved;
+  bool may_be_unknown; /* it waited for a restart, or was killed while it ran, or may have been */
+  unsigned delivered_to; /* world.process that it was delivered to last */
 };
 
 /* A result array on its way to the platform. */
@@ -45,13 +56,22 @@ struct world {
   struct fixture f;
   uint64_t random;
   uint64_t seed;
-  bool is_orderly; /* arrays are whole and ids are used once: order can be checked */
+  bool is_orderly; /* arrays are whole, ids are used once, each type has one worker: order can
+                      be checked */
   bool is_kind;
+  bool is_deadly; /* the host is killed now and then */
+  bool is_lossy;  /* and loses its journal; the platform lists exactly what it wants still */
+  bool was_lost;
+  unsigned process;
+  int64_t started_boot_ms; /* that process */
+  enum command_policy policy[2]; /* of types */
+  unsigned kills, losses, reboots, answered, interrupted, resumed, retried, held;
   bool is_connected;
   struct issued *issued;
   size_t issued_count;
   int next_id[PAIRS];
   size_t last_run[PAIRS]; /* the latest first run, plus one */
+  int64_t last_begun[PAIRS]; /* sequence */
   struct message *messages;
   size_t message_count;
   size_t reads; /* of f.sent */
@@ -81,25 +101,52 @@ static int pair_of(const char *endpoint, const char *type)
   return (endpoint[1] - '1') * 2 + (type[0] - 'a');
 }
 
-static void on_ran(void *user, struct command *command)
+static size_t issued_of(struct world *w, const char *text, size_t size)
 {
-  struct world *w = user;
-  json_t *element = json_loadb(command->element, command->element_bytes, 0, NULL);
+  json_t *element = json_loadb(text, size, 0, NULL);
   size_t n = (size_t)json_integer_value(json_object_get(element, "payload"));
   json_decref(element);
   HOLDS(w, n < w->issued_count);
+  return n;
+}
+
+/* Promises 1 and 4, where the host was killed. */
+static void check_run(struct world *w, const struct issued *issued, const struct command *command)
+{
+  if (command->resumes) {
+    HOLDS(w, issued->was_saved && issued->effects);
+    HOLDS(w, !issued->resumed || w->policy[issued->pair % 2] != COMMAND_REPORT);
+    w->resumed++;
+    return;
+  }
+  bool may_run_again = w->policy[issued->pair % 2] == COMMAND_RETRY;
+  HOLDS(w, issued->effects <= (may_run_again ? 2 : 0));
+  w->retried += issued->effects > 0;
+  int64_t age_ms = w->started_boot_ms - command->received_boot_ms;
+  HOLDS(w, issued->delivered_to == w->process || command->attempts > 1 ||
+               (command->received_boot_ms >= 0 && age_ms < CORE_FRESH_MS));
+}
+
+static void on_ran(void *user, struct command *command)
+{
+  struct world *w = user;
+  size_t n = issued_of(w, command->element, command->element_bytes);
   struct issued *issued = &w->issued[n];
   HOLDS(w, issued->pair == pair_of(command->key.endpoint, command->key.type));
   HOLDS(w, issued->id == command->key.id);
   HOLDS(w, !issued->is_bad);
   HOLDS(w, !issued->runs_now);
-  HOLDS(w, issued->runs == issued->put_back); /* never twice */
-  if (w->is_orderly && !issued->runs) {
+  check_run(w, issued, command);
+  if (!w->is_deadly)
+    HOLDS(w, issued->runs == issued->put_back); /* never twice */
+  if (w->is_orderly && !w->is_deadly && !issued->runs) {
     HOLDS(w, n + 1 > w->last_run[issued->pair]);
     w->last_run[issued->pair] = n + 1;
   }
   issued->runs++;
   issued->runs_now = true;
+  issued->has_begun = false;
+  issued->has_ended = false;
 }
 
 static void issue(struct world *w)
@@ -108,7 +155,7 @@ static void issue(struct world *w)
     return;
   struct issued fresh = {.pair = (int)draw(w, PAIRS), .is_bad = chance(w, 5)};
   fresh.id = w->next_id[fresh.pair]++;
-  if (!w->is_orderly && w->issued_count && chance(w, 10)) {
+  if (!w->is_orderly && !w->is_deadly && w->issued_count && chance(w, 10)) {
     struct issued *old = &w->issued[draw(w, w->issued_count)];
     if (old->is_answered && !old->is_old && !old->is_bad) {
       old->is_old = true;
@@ -136,23 +183,25 @@ static void deliver(struct world *w, int pair, uint32_t request_id)
   struct buffer text = {0};
   buffer_append_char(&text, '[');
   for (size_t n = 0; n < w->issued_count; n++) {
-    const struct issued *issued = &w->issued[n];
-    if (issued->pair != pair || issued->is_old)
+    struct issued *issued = &w->issued[n];
+    if (issued->pair != pair || issued->is_old || issued->is_expired)
       continue;
     bool wanted = !issued->is_answered;
-    if (!w->is_kind && issued->is_answered)
+    if (!w->is_kind && !w->is_lossy && issued->is_answered)
       wanted = chance(w, 3);
-    else if (!w->is_kind && !w->is_orderly)
+    else if (!w->is_kind && !w->is_lossy && !w->is_orderly)
       wanted = chance(w, 60);
-    if (wanted)
-      append(&text, issued, n);
+    if (!wanted)
+      continue;
+    issued->delivered_to = w->process;
+    append(&text, issued, n);
   }
   buffer_append_char(&text, ']');
   core_commands(w->f.core, endpoints[pair / 2], types[pair % 2], request_id, text.data,
-                text.size_bytes, w->f.wall_ms, w->f.now_ms);
+                text.size_bytes, w->f.wall_ms, w->f.now_ms - w->f.booted_ms, w->f.now_ms);
   if (!w->is_kind && chance(w, 10)) /* delivered twice by the broker */
     core_commands(w->f.core, endpoints[pair / 2], types[pair % 2], request_id, text.data,
-                  text.size_bytes, w->f.wall_ms, w->f.now_ms);
+                  text.size_bytes, w->f.wall_ms, w->f.now_ms - w->f.booted_ms, w->f.now_ms);
   buffer_clear(&text);
 }
 
@@ -165,13 +214,18 @@ static void take_results(struct world *w, const struct sent *sent)
   for (size_t i = 0; i < json_array_size(array); i++) {
     json_t *element = json_array_get(array, i);
     int id = (int)json_integer_value(json_object_get(element, "id"));
-    bool is_bad = json_integer_value(json_object_get(element, "statusCode")) == 400;
+    int status = (int)json_integer_value(json_object_get(element, "statusCode"));
+    bool is_bad = status == 400, is_interrupted = status == 500 || status == 504;
+    HOLDS(w, !is_interrupted || w->is_deadly);
     size_t of = (size_t)json_integer_value(json_object_get(element, "payload"));
     for (size_t n = 0; n < w->issued_count; n++) {
       struct issued *issued = &w->issued[n];
       if (issued->pair == pair && issued->id == id && issued->is_bad == is_bad && !issued->is_old &&
-          (is_bad || of == n)) {
-        HOLDS(w, is_bad || issued->runs);
+          (is_bad || is_interrupted || of == n)) {
+        HOLDS(w, is_bad || (is_interrupted ? issued->may_be_unknown || w->was_lost
+                                          : issued->effects > 0));
+        w->interrupted += is_interrupted && !issued->is_answered;
+        w->answered += !issued->is_answered;
         issued->is_answered = true;
       }
     }
@@ -227,26 +281,207 @@ static void read_sent(struct world *w)
   w->reads = 0;
 }
 
-static void end_command(struct world *w, bool is_put_back)
+/* The worker is through with it, one way or another. */
+static void drop_running(struct fixture *f, size_t i)
+{
+  memmove(f->running + i, f->running + i + 1, (--f->running_count - i) * sizeof *f->running);
+}
+
+static void save(struct world *w, struct command *command, enum command_restart restart)
+{
+  struct command_saved saved = {.restart = restart,
+                                .within_ms = 1000 + (int64_t)draw(w, 100000),
+                                .boot_ms = w->f.now_ms - w->f.booted_ms,
+                                .text = memory_text("[1]"),
+                                .text_bytes = 3};
+  core_save(w->f.core, command, &saved);
+  struct issued *issued = &w->issued[issued_of(w, command->element, command->element_bytes)];
+  issued->was_saved = true;
+  if (restart != COMMAND_NO_RESTART)
+    issued->resumed = 0;
+}
+
+/* What a handler does that has begun, beside ending. */
+static bool act(struct world *w, size_t i)
+{
+  struct fixture *f = &w->f;
+  struct command *command = f->running[i];
+  struct issued *issued = &w->issued[issued_of(w, command->element, command->element_bytes)];
+  if (w->is_kind || !w->is_deadly || chance(w, 70))
+    return false;
+  if (chance(w, 60)) {
+    save(w, command, COMMAND_NO_RESTART);
+    return true;
+  }
+  save(w, command, chance(w, 50) ? COMMAND_REBOOT : COMMAND_AGENT_RESTART);
+  if (chance(w, 70)) {
+    issued->runs_now = false;
+    issued->may_be_unknown = true;
+    drop_running(f, i);
+    core_wait(f->core, command);
+  }
+  return true;
+}
+
+/* What an earlier process left queued for long runs when the platform lists it again. */
+static bool was_stale(const struct world *w, const struct command *command)
+{
+  return command->received_boot_ms < 0 ||
+         w->started_boot_ms - command->received_boot_ms >= CORE_FRESH_MS;
+}
+
+static void begin(struct world *w, struct issued *issued, const struct command *command)
+{
+  if (w->is_orderly && !issued->effects && !command->resumes && !was_stale(w, command)) {
+    HOLDS(w, command->sequence > w->last_begun[issued->pair]);
+    w->last_begun[issued->pair] = command->sequence;
+  }
+  issued->has_begun = true;
+  issued->effects += !command->resumes;
+  issued->resumed += command->resumes;
+}
+
+static void put_back(struct world *w, size_t i)
+{
+  struct command *command = w->f.running[i];
+  struct issued *issued = &w->issued[issued_of(w, command->element, command->element_bytes)];
+  issued->runs_now = false;
+  issued->put_back++;
+  drop_running(&w->f, i);
+  core_put_back(w->f.core, command);
+}
+
+/* The worker of this type ends; what it has begun has a result. */
+static void end_worker(struct world *w, const char *type)
+{
+  struct fixture *f = &w->f;
+  size_t begun = SIZE_MAX;
+  for (size_t i = f->running_count; i-- > 0;) {
+    const struct command *command = f->running[i];
+    if (strcmp(command->key.type, type) != 0)
+      continue;
+    size_t n = issued_of(w, command->element, command->element_bytes);
+    if (w->issued[n].has_begun)
+      begun = n;
+    else
+      put_back(w, i);
+  }
+  if (chance(w, 50)) /* the next worker takes some at once */
+    core_hand_out(f->core, type, draw(w, 4));
+  for (size_t i = 0; i < f->running_count; i++) {
+    const struct command *command = f->running[i];
+    if (begun != SIZE_MAX && issued_of(w, command->element, command->element_bytes) == begun) {
+      char payload[24];
+      snprintf(payload, sizeof payload, "%zu", begun);
+      w->issued[begun].runs_now = false;
+      w->issued[begun].has_ended = true;
+      fixture_finish_with(f, i, 200, payload);
+      return;
+    }
+  }
+}
+
+/* A worker takes what it was given in turn. */
+static size_t choose_running(struct world *w)
+{
+  const struct fixture *f = &w->f;
+  size_t chosen = draw(w, f->running_count);
+  const char *type = f->running[chosen]->key.type;
+  for (size_t i = 0; w->is_orderly && i < chosen; i++)
+    if (!strcmp(f->running[i]->key.type, type))
+      return i;
+  return chosen;
+}
+
+/* One that was handed out begins, acts, or ends; or is put back where it has not begun. */
+static void go_on(struct world *w, bool is_put_back)
 {
   struct fixture *f = &w->f;
   if (!f->running_count)
     return;
-  size_t i = draw(w, f->running_count);
+  size_t i = choose_running(w);
   struct command *command = f->running[i];
-  json_t *element = json_loadb(command->element, command->element_bytes, 0, NULL);
-  size_t n = (size_t)json_integer_value(json_object_get(element, "payload"));
-  json_decref(element);
-  w->issued[n].runs_now = false;
-  if (is_put_back) {
-    w->issued[n].put_back++;
-    memmove(f->running + i, f->running + i + 1, (--f->running_count - i) * sizeof *f->running);
-    core_put_back(f->core, command);
-    return;
+  size_t n = issued_of(w, command->element, command->element_bytes);
+  struct issued *issued = &w->issued[n];
+  if (is_put_back && w->is_orderly) {
+    end_worker(w, command->key.type);
+  } else if (is_put_back && !issued->has_begun) {
+    put_back(w, i);
+  } else if (!issued->has_begun) {
+    begin(w, issued, command);
+  } else if (!act(w, i)) {
+    char payload[24];
+    snprintf(payload, sizeof payload, "%zu", n);
+    issued->runs_now = false;
+    issued->has_ended = true;
+    fixture_finish_with(f, i, 200, payload);
+  }
+}
+
+/* What the marks say after a kill; after a reboot, nothing. */
+static enum core_evidence read_marks(void *user, const struct storage_row *row,
+                                     struct command_result *result)
+{
+  struct world *w = user;
+  if (row->state != COMMAND_RUNNING)
+    return CORE_BEGUN;
+  size_t n = issued_of(w, row->element, row->element_bytes);
+  struct issued *issued = &w->issued[n];
+  bool is_reboot = w->f.booted_ms == w->f.now_ms;
+  if (!is_reboot && !issued->has_begun)
+    return CORE_NOT_BEGUN;
+  if (is_reboot || !issued->has_ended) {
+    issued->may_be_unknown = true;
+    return CORE_BEGUN;
   }
   char payload[24];
   snprintf(payload, sizeof payload, "%zu", n);
-  fixture_finish_with(f, i, 200, payload);
+  *result = (struct command_result){.status = 200,
+                                    .reason = memory_text("OK"),
+                                    .payload = memory_text(payload),
+                                    .payload_bytes = strlen(payload)};
+  return CORE_FINISHED;
+}
+
+static struct core_options options_of(const struct world *w)
+{
+  size_t max_queued = w->seed % 4 ? 8 + w->seed % 20 : 40; /* 40: each type has its own part */
+  return (struct core_options){.seed = w->seed + 1000 * w->process,
+                               .max_queued = max_queued,
+                               .is_lost = w->was_lost};
+}
+
+static void set_policies(struct world *w)
+{
+  for (int t = 0; t < 2; t++)
+    core_set_policy(w->f.core, types[t], w->policy[t]);
+}
+
+/* The host is killed and started again; what is on its way to the platform arrives, still. */
+static void die(struct world *w)
+{
+  bool is_reboot = chance(w, 30);
+  fixture_kill(&w->f, chance(w, 50));
+  w->kills++;
+  if (w->is_lossy && chance(w, 20)) {
+    fixture_lose(&w->f);
+    memset(w->last_begun, 0, sizeof w->last_begun); /* sequences begin anew */
+    w->was_lost = true;
+    w->losses++;
+  }
+  w->reboots += is_reboot;
+  w->process++;
+  w->f.now_ms += 1 + (int64_t)draw(w, chance(w, 30) ? 100000 : 1000);
+  struct core_options options = options_of(w);
+  fixture_restart(&w->f, &options, is_reboot, read_marks, w);
+  w->started_boot_ms = w->f.now_ms - w->f.booted_ms;
+  set_policies(w);
+  w->held += (unsigned)fixture_counts(&w->f).held;
+  for (size_t n = 0; n < w->issued_count; n++)
+    w->issued[n].runs_now = false;
+  w->is_connected = chance(w, 80);
+  if (w->is_connected)
+    core_connected(w->f.core, w->f.now_ms);
 }
 
 static void change_connection(struct world *w)
@@ -262,7 +497,7 @@ static void step(struct world *w)
 {
   struct fixture *f = &w->f;
   const char *type = types[draw(w, 2)];
-  switch (draw(w, 14)) {
+  switch (draw(w, w->is_deadly ? 16 : 14)) {
   case 0:
   case 1: issue(w); break;
   case 2:
@@ -271,8 +506,8 @@ static void step(struct world *w)
   case 5: core_hand_out_ahead(f->core, type, draw(w, 4)); break;
   case 6:
   case 7:
-  case 8: end_command(w, false); break;
-  case 9: end_command(w, chance(w, 40)); break;
+  case 8: go_on(w, false); break;
+  case 9: go_on(w, chance(w, 40)); break;
   case 10:
     if (w->message_count)
       answer(w, draw(w, w->message_count));
@@ -281,13 +516,22 @@ static void step(struct world *w)
     if (chance(w, 10))
       change_connection(w);
     else
-      core_telemetry(f->core, endpoints[draw(w, 2)], "[{\"t\":1}]", 9);
+      core_telemetry(f->core, endpoints[draw(w, 2)], "[{\"t\":1}]", 9, f->wall_ms, f->now_ms);
     break;
   case 12:
     f->slow = chance(w, 50);
     f->room = chance(w, 20) ? draw(w, 3) : SIZE_MAX;
     break;
   case 13: fixture_pass(f, (int64_t)draw(w, chance(w, 10) ? 300000 : 3000)); break;
+  case 14:
+    if (chance(w, 20))
+      die(w);
+    break;
+  case 15:
+    if (w->issued_count && chance(w, 20))
+      w->issued[draw(w, w->issued_count)].is_expired = true;
+    f->leaves = chance(w, 10);
+    break;
   }
   if (chance(w, 60))
     fixture_store(f);
@@ -298,9 +542,9 @@ static void step(struct world *w)
 static bool all_is_answered(const struct world *w)
 {
   for (size_t n = 0; n < w->issued_count; n++)
-    if (!w->issued[n].is_answered)
+    if (!w->issued[n].is_answered && !w->issued[n].is_expired)
       return false;
-  return core_is_settled(w->f.core);
+  return core_is_settled(w->f.core) && !core_rows_at(w->f.rows, 0);
 }
 
 /* A step of 5 s in a world where everything works. */
@@ -308,7 +552,7 @@ static void kind_step(struct world *w)
 {
   struct fixture *f = &w->f;
   while (f->running_count)
-    end_command(w, false);
+    go_on(w, false);
   fixture_store(f);
   for (int t = 0; t < 2; t++)
     core_hand_out(f->core, types[t], 100);
@@ -321,59 +565,117 @@ static void kind_step(struct world *w)
   read_sent(w);
 }
 
-static void live(uint64_t seed)
+/* Of a world in which the host was never killed. */
+static void check_counts(struct world *w)
 {
-  struct world w = {.seed = seed, .random = seed * 0x9e3779b97f4a7c15u + 1};
-  w.is_orderly = seed % 2;
-  w.is_connected = true;
-  w.issued = memory_zeroed(ISSUED_MAX, sizeof *w.issued);
-  w.messages = memory_zeroed(MESSAGES_MAX, sizeof *w.messages);
-  size_t max_queued = seed % 4 ? 8 + seed % 20 : 40; /* 40: each type has a part of its own */
-  fixture_open(&w.f, &(struct core_options){.seed = seed, .max_queued = max_queued});
-  w.f.ran = on_ran;
-  w.f.user = &w;
-  for (int i = 0; i < STEPS; i++)
-    step(&w);
-
-  w.is_kind = true;
-  w.f.slow = false;
-  w.f.room = SIZE_MAX;
-  core_writable(w.f.core);
-  if (!w.is_connected)
-    change_connection(&w);
-  for (int i = 0; i < 3600 && !all_is_answered(&w); i++)
-    kind_step(&w);
-  HOLDS(&w, all_is_answered(&w));
   size_t run = 0;
-  for (size_t n = 0; n < w.issued_count; n++) {
-    HOLDS(&w, w.issued[n].is_bad ? !w.issued[n].runs
-                                 : w.issued[n].runs == w.issued[n].put_back + 1);
-    run += !w.issued[n].is_bad;
+  for (size_t n = 0; n < w->issued_count; n++) {
+    HOLDS(w, w->issued[n].is_bad ? !w->issued[n].runs
+                                 : w->issued[n].runs == w->issued[n].put_back + 1);
+    run += !w->issued[n].is_bad;
   }
-  struct core_counts counts = fixture_counts(&w.f);
-  HOLDS(&w, run > 100);
-  HOLDS(&w, counts.accepted == w.issued_count);
-  HOLDS(&w, counts.answered == w.issued_count);
-  HOLDS(&w, counts.confirmed + counts.refused == w.issued_count);
-  HOLDS(&w, counts.received + counts.queued + counts.running + counts.done == 0);
-  while (w.message_count)
-    drop_message(&w, 0);
-  fixture_close(&w.f);
-  free(w.issued);
-  free(w.messages);
+  struct core_counts counts = fixture_counts(&w->f);
+  HOLDS(w, run > 100);
+  HOLDS(w, counts.accepted == w->issued_count);
+  HOLDS(w, counts.answered == w->issued_count);
+  HOLDS(w, counts.confirmed + counts.refused == w->issued_count);
+  HOLDS(w, counts.received + counts.queued + counts.running + counts.done == 0);
+}
+
+static void become_kind(struct world *w)
+{
+  w->is_kind = true;
+  w->f.slow = false;
+  w->f.leaves = false;
+  w->f.room = SIZE_MAX;
+  core_writable(w->f.core);
+  if (!w->is_connected)
+    change_connection(w);
+}
+
+static void live(struct world *w, uint64_t seed, bool is_deadly, bool is_lossy)
+{
+  *w = (struct world){.seed = seed, .random = seed * 0x9e3779b97f4a7c15u + 1};
+  w->is_deadly = is_deadly;
+  w->is_lossy = is_lossy;
+  w->policy[1] = is_deadly ? (enum command_policy)(seed % 3) : COMMAND_REPORT;
+  w->is_orderly = seed % 2;
+  w->is_connected = true;
+  w->issued = memory_zeroed(ISSUED_MAX, sizeof *w->issued);
+  w->messages = memory_zeroed(MESSAGES_MAX, sizeof *w->messages);
+  struct core_options options = options_of(w);
+  fixture_open(&w->f, &options);
+  set_policies(w);
+  w->f.ran = on_ran;
+  w->f.user = w;
+  for (int i = 0; i < STEPS; i++)
+    step(w);
+  become_kind(w);
+  for (int i = 0; i < 3600 && !all_is_answered(w); i++)
+    kind_step(w);
+  HOLDS(w, all_is_answered(w));
+  if (!is_deadly)
+    check_counts(w);
+  while (w->message_count)
+    drop_message(w, 0);
+  fixture_close(&w->f);
+  free(w->issued);
+  free(w->messages);
 }
 
 static void whatever_happens_nothing_runs_twice_and_all_is_answered(void **unused)
 {
   (void)unused;
+  struct world w;
   for (uint64_t seed = 1; seed <= SEEDS; seed++)
-    live(seed);
+    live(&w, seed, false, false);
+}
+
+static void whenever_it_is_killed_nothing_runs_twice_and_all_is_answered(void **unused)
+{
+  (void)unused;
+  unsigned kills = 0, reboots = 0, answered = 0, interrupted = 0;
+  unsigned resumed = 0, retried = 0, held = 0;
+  for (uint64_t seed = 1; seed <= CRASH_SEEDS; seed++) {
+    struct world w;
+    live(&w, seed, true, false);
+    kills += w.kills;
+    reboots += w.reboots;
+    answered += w.answered;
+    interrupted += w.interrupted;
+    resumed += w.resumed;
+    retried += w.retried;
+    held += w.held;
+  }
+  print_message("%u kills, %u of them with the machine; %u commands answered, %u of them with "
+                "\"Interrupted\"; %u resumed, %u retried, %u times held\n",
+                kills, reboots, answered, interrupted, resumed, retried, held);
+  assert_true(kills > 1000 && reboots > 100 && interrupted > 100); /* it was a trial */
+  assert_true(resumed > 100 && retried > 100 && held > 100);
+}
+
+static void whatever_is_lost_nothing_runs_twice_and_all_is_answered(void **unused)
+{
+  (void)unused;
+  unsigned losses = 0, answered = 0, lost = 0;
+  for (uint64_t seed = 1; seed <= CRASH_SEEDS / 2; seed++) {
+    struct world w;
+    live(&w, seed, true, true);
+    losses += w.losses;
+    answered += w.answered;
+    lost += w.interrupted;
+  }
+  print_message("%u journals lost; %u commands answered, %u of them with \"Journal lost\" or "
+                "\"Interrupted\"\n", losses, answered, lost);
+  assert_true(losses > 300 && lost > 1000 && answered - lost > 1000);
 }
 
 int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(whatever_happens_nothing_runs_twice_and_all_is_answered),
+      cmocka_unit_test(whenever_it_is_killed_nothing_runs_twice_and_all_is_answered),
+      cmocka_unit_test(whatever_is_lost_nothing_runs_twice_and_all_is_answered),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -204,9 +204,33 @@ static void an_age_is_not_told_where_the_clock_went_back(void **unused)
   (void)unused;
   struct fixture f;
   open_confirmed(&f, &(struct core_options){0});
-  core_commands(f.core, "E1", "a", 0, SAME, strlen(SAME), 0, f.now_ms);
+  core_commands(f.core, "E1", "a", 0, SAME, strlen(SAME), 0, f.now_ms, f.now_ms);
   fixture_turn(&f);
   assert_non_null(strstr(f.told[0].detail, "the clock went back"));
+  fixture_close(&f);
+}
+
+/* One array holds a result and an answer that is stored: the answer is not sent again. */
+static void of_a_silent_array_the_results_alone_are_told(void **unused)
+{
+  (void)unused;
+  struct fixture f;
+  open_confirmed(&f, &(struct core_options){0});
+  f.room = 0;
+  fixture_push(&f, "E1", "a", SAME);
+  fixture_push(&f, "E1", "a", "[{\"id\":8}]");
+  fixture_finish(&f);
+  f.room = SIZE_MAX;
+  core_writable(f.core);
+  fixture_turn(&f);
+  assert_int_equal(fixture_count(&f, CORE_RESULT), 1);
+  assert_non_null(strstr(fixture_last(&f, CORE_RESULT)->body, "\"id\":7"));
+  assert_non_null(strstr(fixture_last(&f, CORE_RESULT)->body, "\"id\":8"));
+  f.told_count = 0;
+  fixture_pass(&f, 10000);
+  assert_int_equal(f.told_count, 1);
+  assert_int_equal(f.told[0].id, 8);
+  assert_string_equal(f.told[0].detail, "1 result not answered in 10 s; sent again later");
   fixture_close(&f);
 }
 
@@ -514,6 +538,7 @@ int main(void)
       cmocka_unit_test(an_answer_that_is_not_answered_is_forgotten),
       cmocka_unit_test(the_limit_on_resending_is_bounded),
       cmocka_unit_test(an_age_is_not_told_where_the_clock_went_back),
+      cmocka_unit_test(of_a_silent_array_the_results_alone_are_told),
       cmocka_unit_test(a_repeat_without_a_connection_is_not_answered),
       cmocka_unit_test(a_repeat_of_what_is_alive_is_ignored_whatever_its_payload),
       cmocka_unit_test(a_repeat_brings_the_resend_forward_once_in_5_s_doubling),

@@ -48,7 +48,7 @@ static size_t results_in(const struct sent *sent)
 /* The platform answers a command request of E1 with success. */
 static void requests_succeed(struct fixture *f)
 {
-  core_commands(f->core, "E1", "a", 5, "[]", 2, f->wall_ms, f->now_ms);
+  core_commands(f->core, "E1", "a", 5, "[]", 2, f->wall_ms, f->now_ms, f->now_ms);
 }
 
 static void results_of_one_turn_go_out_as_one_array(void **unused)

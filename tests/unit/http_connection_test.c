@@ -68,6 +68,12 @@ static void run(struct scene *s)
   loop_run(s->loop);
 }
 
+static void on_failed(void *context, const char *why)
+{
+  (void)context;
+  assert_true(*why);
+}
+
 /* Connected, as far as the core knows; nothing was answered yet. */
 static void open_scene(struct scene *s)
 {
@@ -76,6 +82,7 @@ static void open_scene(struct scene *s)
       .context = s,
       .connected = on_connected,
       .disconnected = on_disconnected,
+      .failed = on_failed,
       .open = on_open,
       .probe = on_probe,
   };

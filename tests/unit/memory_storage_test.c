@@ -1,5 +1,5 @@
 /* What the storage in memory remembers, and for how long. */
-#include "core/memory_storage.h"
+#include "memory_storage.h"
 
 #include "base/memory.h"
 

@@ -54,7 +54,7 @@ static void answer_one(struct scene *s, const struct sent *sent)
                   f->now_ms);
   else
     core_commands(f->core, sent->endpoint, sent->type, sent->request_id, text, strlen(text),
-                  f->wall_ms, f->now_ms);
+                  f->wall_ms, f->now_ms, f->now_ms);
 }
 
 /* Answers what was sent, and what that brings about at once. */
@@ -351,7 +351,7 @@ static void a_page_for_every_poll_is_told_once_per_endpoint_until_a_success(void
       for (; s.answered < s.f.sent_count; s.answered++, pages++) {
         const struct sent *sent = &s.f.sent[s.answered];
         core_commands(s.f.core, sent->endpoint, sent->type, 0, page, strlen(page), s.f.wall_ms,
-                      s.f.now_ms);
+                      s.f.now_ms, s.f.now_ms);
         core_answered(s.f.core, CORE_REQUEST, sent->endpoint, sent->type, sent->request_id, 200,
                       "", s.f.now_ms);
       }
@@ -520,9 +520,9 @@ static void samples_wait_out_a_trouble_and_keep_their_order(void **unused)
   struct scene s;
   open_scene(&s, 2, 0, &(struct core_options){0});
   fixture_connect(&s.f);
-  core_telemetry(s.f.core, "T0", "[1]", 3);
-  core_telemetry(s.f.core, "T0", "[2]", 3);
-  core_telemetry(s.f.core, "T1", "[3]", 3);
+  core_telemetry(s.f.core, "T0", "[1]", 3, s.f.wall_ms, s.f.now_ms);
+  core_telemetry(s.f.core, "T0", "[2]", 3, s.f.wall_ms, s.f.now_ms);
+  core_telemetry(s.f.core, "T1", "[3]", 3, s.f.wall_ms, s.f.now_ms);
   fixture_turn(&s.f);
   assert_int_equal(fixture_count(&s.f, CORE_TELEMETRY), 2); /* one of each endpoint */
   assert_string_equal(s.f.sent[0].body, "[1]");
@@ -551,11 +551,11 @@ static void a_sample_that_always_fails_holds_back_no_other_endpoint(void **unuse
   struct scene s;
   open_scene(&s, 2, 0, &(struct core_options){0});
   fixture_connect(&s.f);
-  core_telemetry(s.f.core, "T0", "[0]", 3);
-  core_telemetry(s.f.core, "T0", "[9]", 3);
+  core_telemetry(s.f.core, "T0", "[0]", 3, s.f.wall_ms, s.f.now_ms);
+  core_telemetry(s.f.core, "T0", "[9]", 3, s.f.wall_ms, s.f.now_ms);
   size_t bad = 0;
   for (int second = 0; second < 220; second++) {
-    core_telemetry(s.f.core, "T1", "[1]", 3);
+    core_telemetry(s.f.core, "T1", "[1]", 3, s.f.wall_ms, s.f.now_ms);
     fixture_turn(&s.f);
     fixture_pass(&s.f, 1000);
     for (; s.answered < s.f.sent_count; s.answered++) {
@@ -582,7 +582,7 @@ static void in_an_outage_all_wait_and_nothing_is_dropped(void **unused)
   for (int i = 0; i < 10; i++) {
     char token[16];
     snprintf(token, sizeof token, "T%d", i);
-    core_telemetry(s.f.core, token, "[1]", 3);
+    core_telemetry(s.f.core, token, "[1]", 3, s.f.wall_ms, s.f.now_ms);
   }
   fixture_turn(&s.f);
   s.status = 503;
@@ -602,7 +602,7 @@ static void samples_without_an_answer_are_not_sent_again(void **unused)
   struct scene s;
   open_scene(&s, 1, 0, &(struct core_options){0});
   fixture_connect(&s.f);
-  core_telemetry(s.f.core, "T0", "[1]", 3);
+  core_telemetry(s.f.core, "T0", "[1]", 3, s.f.wall_ms, s.f.now_ms);
   fixture_turn(&s.f);
   fixture_pass(&s.f, 300000);
   assert_int_equal(fixture_count(&s.f, CORE_TELEMETRY), 1);

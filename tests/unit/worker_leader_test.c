@@ -7,11 +7,13 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -234,6 +236,134 @@ static void a_terminal_does_not_reach_the_leader(void **state)
   peer_stop(&peer);
 }
 
+/* ---- presence: the lock of a leader ---- */
+
+static int presence_file(void)
+{
+  char name[] = "/tmp/kaalua-presence-XXXXXX";
+  int fd = mkostemp(name, O_CLOEXEC);
+  assert_true(fd >= 0);
+  unlink(name);
+  return fd;
+}
+
+/* Who holds a lock that a new host would wait for; 0: nobody. */
+static pid_t holder(int fd)
+{
+  struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+  assert_int_equal(fcntl(fd, F_GETLK, &lock), 0);
+  return lock.l_type == F_UNLCK ? 0 : lock.l_pid;
+}
+
+static bool has_open(pid_t pid, int fd)
+{
+  struct stat wanted, seen;
+  char name[64];
+  assert_int_equal(fstat(fd, &wanted), 0);
+  for (int i = 0; i < 64; i++) {
+    snprintf(name, sizeof name, "/proc/%d/fd/%d", (int)pid, i);
+    if (!stat(name, &seen) && seen.st_ino == wanted.st_ino && seen.st_dev == wanted.st_dev)
+      return true;
+  }
+  return false;
+}
+
+static void a_leader_of_a_worker_is_present_for_its_life(void **state)
+{
+  (void)state;
+  struct peer peer;
+  int presence = presence_file();
+  peer_start_with(&peer, presence, -1);
+  peer_send_version(&peer, "handler", "park.lua", "return function() end", "{}");
+  json_decref(peer_expect_loaded(&peer));
+  assert_int_equal(holder(presence), peer.leader);
+  pid_t worker = peer_worker(&peer);
+  assert_true(has_open(peer.leader, presence));
+  assert_false(has_open(worker, presence));
+  kill(worker, SIGKILL);
+  peer_expect_ending(&peer);
+  peer_stop(&peer);
+  assert_int_equal(holder(presence), 0);
+  close(presence);
+}
+
+static void a_leader_of_a_program_is_present_while_anything_lives(void **state)
+{
+  (void)state;
+  struct peer peer;
+  pid_t child;
+  int presence = presence_file();
+  peer_start_program_with(&peer, (const char *[]){"exec", "/bin/sh", "-c",
+                                                  "sleep 1000 & echo $!", NULL},
+                          presence);
+  read_pids(&peer, &child, 1);
+  peer_expect_ending(&peer);
+  assert_int_equal(holder(presence), peer.leader);
+  assert_false(has_open(child, presence));
+  peer_stop(&peer);
+  peer_expect_gone(child);
+  assert_int_equal(holder(presence), 0);
+  close(presence);
+}
+
+static void a_detached_program_and_its_leader_are_not_present(void **state)
+{
+  (void)state;
+  struct peer peer;
+  pid_t program;
+  int presence = presence_file();
+  prctl(PR_SET_CHILD_SUBREAPER, 1);
+  peer_start_program_with(&peer, (const char *[]){"detach", "/bin/sh", "-c", "echo $$; exec sleep "
+                                                                             "1000", NULL},
+                          presence);
+  read_pids(&peer, &program, 1);
+  peer_expect_ending(&peer);
+  assert_false(has_open(program, presence));
+  assert_int_equal(holder(presence), 0);
+  peer_stop(&peer);
+  kill(program, SIGKILL);
+  assert_int_equal(waitpid(program, NULL, 0), program);
+  prctl(PR_SET_CHILD_SUBREAPER, 0);
+  close(presence);
+}
+
+/* The host that started it is gone, and its successor has begun to look. */
+static void a_leader_that_cannot_be_present_starts_nothing(void **state)
+{
+  (void)state;
+  struct peer peer;
+  int presence = presence_file(), status;
+  struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+  assert_int_equal(fcntl(presence, F_OFD_SETLK, &all), 0); /* outlives a close() here */
+  peer_start_program_with(&peer, (const char *[]){"exec", "/bin/echo", "ran", NULL}, presence);
+  char *output = peer_read_output(&peer);
+  assert_string_equal(output, "");
+  free(output);
+  assert_int_equal(waitpid(peer.leader, &status, 0), peer.leader);
+  assert_int_equal(WEXITSTATUS(status), 75);
+  close(peer.lifeline);
+  close(peer.output);
+  close(presence);
+}
+
+static void a_leader_whose_host_is_gone_starts_nothing(void **state)
+{
+  (void)state;
+  struct peer peer;
+  int presence = presence_file(), status;
+  peer_start_program_stopped(&peer, (const char *[]){"exec", "/bin/echo", "ran", NULL}, presence);
+  close(peer.lifeline);
+  kill(peer.leader, SIGCONT);
+  char *output = peer_read_output(&peer);
+  assert_string_equal(output, "");
+  free(output);
+  assert_int_equal(waitpid(peer.leader, &status, 0), peer.leader);
+  assert_int_equal(WEXITSTATUS(status), 75);
+  assert_int_equal(holder(presence), 0);
+  close(peer.output);
+  close(presence);
+}
+
 int main(int argc, char **argv)
 {
   const struct CMUnitTest tests[] = {
@@ -249,6 +379,11 @@ int main(int argc, char **argv)
       cmocka_unit_test(a_detached_program_that_cannot_be_started_says_why),
       cmocka_unit_test(a_killed_leader_takes_the_worker_along),
       cmocka_unit_test(a_terminal_does_not_reach_the_leader),
+      cmocka_unit_test(a_leader_of_a_worker_is_present_for_its_life),
+      cmocka_unit_test(a_leader_of_a_program_is_present_while_anything_lives),
+      cmocka_unit_test(a_detached_program_and_its_leader_are_not_present),
+      cmocka_unit_test(a_leader_that_cannot_be_present_starts_nothing),
+      cmocka_unit_test(a_leader_whose_host_is_gone_starts_nothing),
   };
   int rc = peer_find_program(argc, argv);
   return rc ? rc : cmocka_run_group_tests(tests, NULL, NULL);

@@ -37,13 +37,24 @@ int peer_find_program(int argc, char **argv)
   return 0;
 }
 
-/* Puts descriptors at 0, 1, 3 and 4; -1 leaves the place closed. They come from
- * far above, so none is overwritten before it is moved. */
-static void place_descriptors(int in, int out, int frames, int lifeline)
+/* What a worker is started with; -1 leaves its place closed. */
+struct descriptors {
+  int out;
+  int frames;
+  int lifeline;
+  int presence;
+  int marks;
+  bool is_stopped; /* before it begins */
+};
+
+/* They come from far above, so none is overwritten before it is moved. */
+static void place_descriptors(int in, const struct descriptors *given)
 {
-  const int from[] = {in, out, frames, lifeline};
-  const int to[] = {0, 1, WORKER_FRAMES_FD, WORKER_LIFELINE_FD};
-  for (int i = 0; i < 4; i++)
+  const int from[] = {in, given->out, given->frames, given->lifeline, given->presence,
+                      given->marks};
+  const int to[] = {0, 1, WORKER_FRAMES_FD, WORKER_LIFELINE_FD, WORKER_PRESENCE_FD,
+                    WORKER_MARKS_FD};
+  for (int i = 0; i < 6; i++)
     if (from[i] >= 0)
       dup2(from[i], to[i]);
     else if (to[i] != 1)
@@ -64,36 +75,57 @@ static void make_pair(int pair[2])
   pair[1] = up(pair[1]);
 }
 
-static pid_t spawn(char **argv, int out, int frames, int lifeline)
+static pid_t spawn(char **argv, const struct descriptors *given)
 {
   static char *environment[] = {"PATH=/usr/bin:/bin", "LANG=C.UTF-8", "HOME=/", NULL};
   int in = up(open("/dev/null", O_RDWR | O_CLOEXEC));
   pid_t pid = fork();
   assert_true(pid >= 0);
   if (!pid) {
-    place_descriptors(in, out, frames, lifeline);
+    place_descriptors(in, given);
+    if (given->is_stopped)
+      raise(SIGSTOP);
     execve(program, argv, environment);
     _exit(126);
   }
   close(in);
+  if (given->presence >= 0)
+    close(given->presence);
+  if (given->marks >= 0)
+    close(given->marks);
   return pid;
 }
 
+/* A copy far above, or -1. */
+static int copy_up(int fd)
+{
+  return fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 20);
+}
+
 void peer_start(struct peer *peer)
+{
+  peer_start_with(peer, -1, -1);
+}
+
+void peer_start_with(struct peer *peer, int presence, int marks)
 {
   int frames[2], lifeline[2];
   char *argv[] = {(char *)program, "lua", NULL};
   *peer = (struct peer){.output = -1};
   make_pair(frames);
   make_pair(lifeline);
-  peer->leader = spawn(argv, -1, frames[1], lifeline[1]);
+  peer->leader = spawn(argv, &(struct descriptors){.out = -1,
+                                                   .frames = frames[1],
+                                                   .lifeline = lifeline[1],
+                                                   .presence = copy_up(presence),
+                                                   .marks = copy_up(marks)});
   close(frames[1]);
   close(lifeline[1]);
   peer->frames = frames[0];
   peer->lifeline = lifeline[0];
 }
 
-void peer_start_program(struct peer *peer, const char *const *given)
+static void start_program(struct peer *peer, const char *const *given, int presence, bool is_stopped)
 {
   int lifeline[2], output[2];
   char *argv[16] = {(char *)program};
@@ -104,10 +136,33 @@ void peer_start_program(struct peer *peer, const char *const *given)
   assert_int_equal(pipe2(output, O_CLOEXEC), 0);
   peer->output = up(output[0]);
   output[1] = up(output[1]);
-  peer->leader = spawn(argv, output[1], -1, lifeline[1]);
+  peer->leader = spawn(argv, &(struct descriptors){.out = output[1],
+                                                   .frames = -1,
+                                                   .lifeline = lifeline[1],
+                                                   .presence = copy_up(presence),
+                                                   .marks = -1,
+                                                   .is_stopped = is_stopped});
   close(output[1]);
   close(lifeline[1]);
   peer->lifeline = lifeline[0];
+}
+
+void peer_start_program(struct peer *peer, const char *const *given)
+{
+  peer_start_program_with(peer, given, -1);
+}
+
+void peer_start_program_with(struct peer *peer, const char *const *given, int presence)
+{
+  start_program(peer, given, presence, false);
+}
+
+void peer_start_program_stopped(struct peer *peer, const char *const *given, int presence)
+{
+  int status;
+  start_program(peer, given, presence, true);
+  assert_int_equal(waitpid(peer->leader, &status, WUNTRACED), peer->leader);
+  assert_true(WIFSTOPPED(status));
 }
 
 static void wait_for(int fd)
@@ -194,15 +249,47 @@ void peer_send_libraries(struct peer *peer, const char *source, const char *cons
   buffer_clear(&out);
 }
 
-void peer_put_command(struct buffer *out, int64_t job, const char *element)
+static void put_fields(struct buffer *out, int64_t job, const char *element, int64_t boot_ms,
+                       bool is_retried)
 {
-  size_t at = frame_begin(out, WORKER_COMMAND);
   frame_put_i64(out, job);
   frame_put_i64(out, job);
   frame_put_text(out, "park");
   frame_put_text(out, "device-1");
   frame_put_i64(out, 1732290000123);
+  frame_put_i64(out, boot_ms);
+  frame_put_i64(out, job);
+  frame_put_u8(out, is_retried);
   frame_put_text(out, element);
+}
+
+void peer_put_command_of(struct buffer *out, int64_t job, const char *element, int64_t boot_ms)
+{
+  size_t at = frame_begin(out, WORKER_COMMAND);
+  put_fields(out, job, element, boot_ms, false);
+  frame_end(out, at);
+}
+
+void peer_put_retried(struct buffer *out, int64_t job, const char *element, int64_t boot_ms)
+{
+  size_t at = frame_begin(out, WORKER_COMMAND);
+  put_fields(out, job, element, boot_ms, true);
+  frame_end(out, at);
+}
+
+void peer_put_command(struct buffer *out, int64_t job, const char *element)
+{
+  peer_put_command_of(out, job, element, clock_boot_ms());
+}
+
+void peer_put_resume(struct buffer *out, int64_t job, const char *element, const char *saved,
+                     int64_t away_ms)
+{
+  size_t at = frame_begin(out, WORKER_RESUME);
+  put_fields(out, job, element, -1, true);
+  frame_put_u8(out, saved != NULL);
+  frame_put_text(out, saved);
+  frame_put_i64(out, away_ms);
   frame_end(out, at);
 }
 
@@ -300,6 +387,7 @@ struct finished peer_expect_finished(struct peer *peer)
   finished.payload = frame_get_text(&frame);
   finished.trace = frame_get_text(&frame);
   finished.is_spent = frame_get_u8(&frame);
+  finished.waits = frame_get_u8(&frame);
   assert_false(frame.bad);
   assert_int_equal(frame.at, frame.size_bytes);
   if (!has_payload) {
@@ -318,9 +406,53 @@ void finished_clear(struct finished *finished)
   *finished = (struct finished){0};
 }
 
+struct keep peer_expect_keep(struct peer *peer)
+{
+  struct frame frame = peer_expect(peer, WORKER_KEEP);
+  struct keep keep = {.call = frame_get_u32(&frame), .job = frame_get_i64(&frame)};
+  keep.what = frame_get_text(&frame);
+  keep.scope = frame_get_text(&frame);
+  keep.key = frame_get_text(&frame);
+  bool has_value = frame_get_u8(&frame);
+  keep.value = frame_get_text(&frame);
+  keep.within_ms = frame_get_i64(&frame);
+  assert_false(frame.bad);
+  assert_int_equal(frame.at, frame.size_bytes);
+  if (!has_value) {
+    assert_string_equal(keep.value, "");
+    free(keep.value);
+    keep.value = NULL;
+  }
+  return keep;
+}
+
+void keep_clear(struct keep *keep)
+{
+  free(keep->what);
+  free(keep->scope);
+  free(keep->key);
+  free(keep->value);
+  *keep = (struct keep){0};
+}
+
+void peer_put_kept(struct buffer *out, uint32_t call, const char *failure, const char *value)
+{
+  size_t at = frame_begin(out, WORKER_KEPT);
+  frame_put_u32(out, call);
+  frame_put_text(out, failure);
+  frame_put_u8(out, value != NULL);
+  frame_put_text(out, value);
+  frame_end(out, at);
+}
+
 void peer_load(struct peer *peer, const char *source, const char *options)
 {
-  peer_start(peer);
+  peer_load_with(peer, source, options, -1);
+}
+
+void peer_load_with(struct peer *peer, const char *source, const char *options, int marks)
+{
+  peer_start_with(peer, -1, marks);
   peer_send_version(peer, "handler", "park.lua", source, options);
   json_t *loaded = peer_expect_loaded(peer);
   json_t *faults = json_object_get(loaded, "faults");
@@ -375,6 +507,16 @@ void peer_ask(struct peer *peer)
 {
   char ask = WORKER_LIFELINE_ASK;
   assert_int_equal(send(peer->lifeline, &ask, 1, MSG_NOSIGNAL), 1);
+}
+
+pid_t peer_worker(const struct peer *peer)
+{
+  char name[64], text[64] = "";
+  snprintf(name, sizeof name, "/proc/%d/task/%d/children", (int)peer->leader, (int)peer->leader);
+  int fd = open(name, O_RDONLY | O_CLOEXEC);
+  assert_true(read(fd, text, sizeof text - 1) > 0);
+  close(fd);
+  return (pid_t)atoi(text);
 }
 
 struct worker_ending peer_expect_ending(struct peer *peer)

@@ -34,6 +34,18 @@ struct finished {
   char *payload; /* NULL: none */
   char *trace;
   bool is_spent;
+  bool waits;
+};
+
+/* A request to keep something; freed by keep_clear(). */
+struct keep {
+  uint32_t call;
+  int64_t job;
+  char *what;
+  char *scope;
+  char *key;
+  char *value; /* NULL: none */
+  int64_t within_ms;
 };
 
 /* Sets the program to test: argv[1], KAALUA_WORKER, or the one that lies a folder
@@ -43,9 +55,18 @@ int peer_find_program(int argc, char **argv);
 /* Starts `kaalua-worker lua`, with a stdin of /dev/null. */
 void peer_start(struct peer *peer);
 
+/* The same with a file of presence and one of marks, copied; -1: none. */
+void peer_start_with(struct peer *peer, int presence, int marks);
+
 /* Starts `kaalua-worker argv…`, "exec" or "detach" and a program, its standard
  * output a pipe. */
 void peer_start_program(struct peer *peer, const char *const *argv);
+
+/* The same with a file of presence. */
+void peer_start_program_with(struct peer *peer, const char *const *argv, int presence);
+
+/* The same, stopped before it does anything: SIGCONT to peer->leader lets it begin. */
+void peer_start_program_stopped(struct peer *peer, const char *const *argv, int presence);
 
 /* Closes the lifeline and expects everything to end. */
 void peer_stop(struct peer *peer);
@@ -57,8 +78,17 @@ void peer_send_version(struct peer *peer, const char *purpose, const char *chunk
 /* The same with libraries: pairs of module name and source, ended by NULL. */
 void peer_send_libraries(struct peer *peer, const char *source, const char *const *libraries);
 
-/* Appends a COMMAND to `out`; job and id are the same number. */
+/* Appends a COMMAND to `out`, just received; job, id and sequence are the same number. */
 void peer_put_command(struct buffer *out, int64_t job, const char *element);
+/* The same, received at this clock_boot_ms(). */
+void peer_put_command_of(struct buffer *out, int64_t job, const char *element, int64_t boot_ms);
+/* The same, of a command that has begun before. */
+void peer_put_retried(struct buffer *out, int64_t job, const char *element, int64_t boot_ms);
+/* Appends a RESUME; `saved` NULL: none. */
+void peer_put_resume(struct buffer *out, int64_t job, const char *element, const char *saved,
+                     int64_t away_ms);
+/* Appends a KEPT; `value` NULL: none. */
+void peer_put_kept(struct buffer *out, uint32_t call, const char *failure, const char *value);
 /* Appends a TICK. */
 void peer_put_tick(struct buffer *out, int64_t job, const char *endpoint);
 void peer_send(struct peer *peer, const struct buffer *out);
@@ -74,8 +104,14 @@ json_t *peer_expect_loaded(struct peer *peer);
 struct finished peer_expect_finished(struct peer *peer);
 void finished_clear(struct finished *finished);
 
+struct keep peer_expect_keep(struct peer *peer);
+void keep_clear(struct keep *keep);
+
 /* Starts a worker and loads park.lua, which must have no fault. */
 void peer_load(struct peer *peer, const char *source, const char *options);
+
+/* The same with a file of marks. */
+void peer_load_with(struct peer *peer, const char *source, const char *options, int marks);
 
 /* Sends a command with this payload (NULL: none) and expects its result. */
 struct finished peer_run(struct peer *peer, const char *payload);
@@ -90,6 +126,9 @@ void peer_expect_fault(const char *source, const char *options, int line, const 
 
 /* Asks the working process to stop. */
 void peer_ask(struct peer *peer);
+
+/* The working process. */
+pid_t peer_worker(const struct peer *peer);
 
 /* Waits for the ending of the working process. */
 struct worker_ending peer_expect_ending(struct peer *peer);

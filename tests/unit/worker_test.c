@@ -24,11 +24,11 @@ static void a_contract_is_reported(void **state)
   peer_send_version(&peer, "handler", "park.lua",
                     "return { summary = \"Parks\", needs = { exec = { \"/bin/x\" } }, timeout_s "
                     "= 2,\n"
-                    "  memory_mib = 8, run = function() end }", "{}");
+                    "  memory_mib = 8, run = function() end, resume = print }", "{}");
   json_t *loaded = peer_expect_loaded(&peer);
-  json_t *expected = json_pack("{s:[],s:{s:s,s:i,s:i,s:{s:[s]},s:b}}", "faults", "contract",
+  json_t *expected = json_pack("{s:[],s:{s:s,s:i,s:i,s:{s:[s]},s:b,s:s,s:b}}", "faults", "contract",
                                "summary", "Parks", "timeout_s", 2, "memory_mib", 8, "needs", "exec",
-                               "/bin/x", "run", 1);
+                               "/bin/x", "run", 1, "on_interrupt", "resume", "resume", 1);
   assert_true(json_equal(loaded, expected));
   json_decref(expected);
   json_decref(loaded);

@@ -27,8 +27,9 @@ static void the_contract_tells_of_the_tick(void **state)
                     "return { every_s = 0.5, per = 'agent', tick = function() end }", "{}");
   json_t *loaded = peer_expect_loaded(&peer);
   json_t *expected =
-      json_pack("{s:[],s:{s:i,s:i,s:{},s:b,s:f,s:s}}", "faults", "contract", "timeout_s", 30,
-                "memory_mib", 32, "needs", "run", 0, "every_s", 0.5, "per", "agent");
+      json_pack("{s:[],s:{s:i,s:i,s:{},s:b,s:f,s:s,s:s,s:b}}", "faults", "contract", "timeout_s", 30,
+                "memory_mib", 32, "needs", "run", 0, "every_s", 0.5, "per", "agent", "on_interrupt",
+                "report", "resume", 0);
   assert_true(json_equal(loaded, expected));
   json_decref(expected);
   json_decref(loaded);

@@ -2,6 +2,7 @@
 --- device that the spec looks at.
 local environment = require "kaa.testing.environment"
 local jsontext = require "kaa.testing.jsontext"
+local keeping = require "kaa.testing.keeping"
 local programs = require "kaa.testing.programs"
 local result = require "kaa.result"
 local suggest = require "kaa.suggest"
@@ -162,6 +163,7 @@ end
 function binding.create(device)
   local kaa = {
     array = values.array,
+    checkpoint = keeping.checkpoint(device),
     exec = programs.exec(device),
     fail = result.fail,
     json = guarded({ encode = encode, decode = jsontext.decode }, "kaa.json"),
@@ -171,7 +173,10 @@ function binding.create(device)
       return device.now
     end,
     null = values.null,
+    resume_after = keeping.resume_after(device),
+    shared = guarded(keeping.store(device, "shared"), "kaa.shared"),
     sleep = make_sleep(device),
+    store = guarded(keeping.store(device, "store"), "kaa.store"),
     telemetry = make_telemetry(device),
   }
   local names = text.sorted_keys(kaa)

@@ -1,7 +1,6 @@
 /* A storage in memory: what is confirmed or refused is remembered, within
  * bounds, so that a repeat is answered and not run again; nothing survives the
- * process. It borrows the texts of the keys it was given: nothing is submitted
- * to it once their core is gone, though it may be destroyed after it. */
+ * process. It copies what it keeps, and may be given to a later core. */
 #ifndef KAALUA_CORE_MEMORY_STORAGE_H
 #define KAALUA_CORE_MEMORY_STORAGE_H
 

@@ -1,4 +1,4 @@
-#include "core/memory_storage.h"
+#include "memory_storage.h"
 
 #include "base/memory.h"
 
@@ -11,7 +11,7 @@ enum { DEFAULT_MAX_RECORDS = 10000, DEFAULT_MAX_PAYLOAD_BYTES = 512 * 1024 };
 
 /* Small on purpose: ten thousand of them are at rest in a device. */
 struct record {
-  struct command_key key; /* first: the tree compares through it; texts borrowed */
+  struct command_key key; /* first: the tree compares through it; texts behind the reason */
   TAILQ_ENTRY(record) age;
   int64_t over_wall_ms;
   char *payload;
@@ -76,7 +76,6 @@ static void free_record(void *node)
   free(record);
 }
 
-/* Compares no keys: their texts may be gone. */
 void memory_storage_destroy(struct memory_storage *storage)
 {
   if (!storage)
@@ -124,13 +123,20 @@ static void remember(struct memory_storage *storage, const struct command *comma
     forget(storage, old);
   const struct command_result *result = &command->result;
   const char *reason = result->reason ? result->reason : "";
-  struct record *record = memory_zeroed(1, sizeof *record + strlen(reason) + 1);
-  record->key = command->key;
+  const struct command_key *key = &command->key;
+  size_t reason_size = strlen(reason) + 1;
+  size_t endpoint_size = strlen(key->endpoint) + 1, type_size = strlen(key->type) + 1;
+  struct record *record =
+      memory_zeroed(1, sizeof *record + reason_size + endpoint_size + type_size);
+  char *endpoint = record->reason + reason_size, *type = endpoint + endpoint_size;
+  memcpy(endpoint, key->endpoint, endpoint_size);
+  memcpy(type, key->type, type_size);
+  record->key = (struct command_key){.endpoint = endpoint, .type = type, .id = key->id};
   memcpy(record->digest, command->digest, sizeof record->digest);
   record->over_wall_ms = storage->options.wall_ms();
   record->status = (int16_t)result->status;
   record->state = (uint8_t)state;
-  memcpy(record->reason, reason, strlen(reason) + 1);
+  memcpy(record->reason, reason, reason_size);
   if (result->payload) {
     record->payload = memory_copied(result->payload, result->payload_bytes);
     record->payload_bytes = (uint32_t)result->payload_bytes;
@@ -154,16 +160,25 @@ void memory_storage_submit(void *context, struct change *changes, size_t count)
     case CHANGE_ACCEPT:
       record = find(storage, &command->key);
       changes[i].found = record ? copy_out(record) : NULL;
+      changes[i].is_left = changes[i].is_left && !record;
       break;
     case CHANGE_REPLACE:
-      if ((record = find(storage, &command->key)))
+      if (!changes[i].is_left && (record = find(storage, &command->key)))
         forget(storage, record);
       break;
     case CHANGE_CONFIRM: remember(storage, command, COMMAND_CONFIRMED); break;
     case CHANGE_REFUSE: remember(storage, command, COMMAND_REFUSED); break;
+    case CHANGE_DROP: remember(storage, command, COMMAND_DROPPED); break;
     case CHANGE_RUN:
     case CHANGE_REQUEUE:
-    case CHANGE_DONE: break; /* the core holds what is alive */
+    case CHANGE_DONE:
+    case CHANGE_SAVE:
+    case CHANGE_WAIT:
+    case CHANGE_WAKE: break; /* the core holds what is alive */
+    case CHANGE_LISTED:
+    case CHANGE_ANSWERED:
+    case CHANGE_KEEP:
+    case CHANGE_RELEASE: break;
     }
   }
 }
