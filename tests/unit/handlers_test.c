@@ -273,7 +273,7 @@ static void a_worker_of_the_version_before_is_given_nothing_new(void **unused)
   assert_int_equal(handlers_room(s.handlers, "x"), 0);
   s.events[0] = '\0';
   run_command(&s, &second, 2, COMMAND_RETRY); /* it was under way */
-  assert_string_equal(s.events, "put back 2 room");
+  assert_string_equal(s.events, "put back 2"); /* room is told of when the other takes over */
   s.events[0] = '\0';
   write_file(&s, "go", "");
   run_until(&s, has_ended);
