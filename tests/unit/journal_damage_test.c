@@ -331,7 +331,7 @@ static void damaged_anywhere_nothing_runs_twice(void **unused)
     scene_clear(&scene);
   }
   print_message("  %d damages: %d lost and said so, %d harmless\n", DAMAGES, lost, found_whole);
-  assert_true(lost > DAMAGES / 4);
+  assert_true(lost > DAMAGES / 20); /* much of a log may be written back already */
   drop_copy(&copy);
   scene_clear(&origin);
 }
