@@ -32,6 +32,22 @@ local function await_count(platform, kind, count, deadline_s)
   end, deadline_s)
 end
 
+-- What loaded the files at the start goes once that is done.
+local function await_workers(agent, count)
+  world.loop.await(count .. " workers", function() return #agent:workers() == count end)
+end
+
+local function await_only_worker(agent)
+  await_workers(agent, 1)
+  return agent:await_worker()
+end
+
+-- A file that loads for so long.
+local function save_slow(agent, seconds)
+  await_workers(agent, 0)
+  agent:save("slow", ("local t = os.clock() + %g while os.clock() < t do end "):format(seconds) .. ECHO)
+end
+
 describe("the host", function()
   after_each(world.clear)
 
@@ -130,14 +146,14 @@ describe("the host", function()
       },
     }
     platform:call("both", 1)
-    os.execute("kill -STOP " .. agent:await_worker())
+    os.execute("kill -STOP " .. await_only_worker(agent))
     agent:await_log("both%s+Handler crashed: its worker stands still", nil, 12)
     assert.are.equal(200, platform:call("both", 2).statusCode)
   end)
 
   it("answers what waits when the file that was being loaded is refused", function()
     local agent, platform = world.connected { handlers = { echo = ECHO } }
-    agent:save("slow", "local t = os.clock() + 1.5 while os.clock() < t do end " .. ECHO)
+    save_slow(agent, 1.5)
     world.loop.await("its worker", function() return #agent:workers() >= 1 end)
     platform:command("slow", 1)
     os.execute("chmod o+w " .. agent.folder .. "/handlers/slow.lua")
@@ -148,7 +164,7 @@ describe("the host", function()
 
   it("loads again what did not load because its worker was ended", function()
     local agent, platform = world.connected { handlers = { echo = ECHO } }
-    agent:save("slow", "local t = os.clock() + 0.5 while os.clock() < t do end " .. ECHO)
+    save_slow(agent, 0.5)
     os.execute("kill -KILL " .. agent:await_worker())
     agent:await_log("Handler crashed: SIGKILL while the file was loaded.*its commands wait")
     assert.are.equal(200, platform:call("slow", 1, nil, 20).statusCode)
@@ -157,7 +173,7 @@ describe("the host", function()
 
   it("answers what waits for a file whose loading was ended three times in a row", function()
     local agent, platform = world.connected { handlers = { echo = ECHO } }
-    agent:save("slow", "local t = os.clock() + 0.5 while os.clock() < t do end " .. ECHO)
+    save_slow(agent, 0.5)
     for n = 1, 3 do
       local from, worker = agent:mark(), agent:await_worker()
       assert.are.equal(0, #platform:results_of("slow", 1))
