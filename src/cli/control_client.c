@@ -225,16 +225,14 @@ void control_client_print_json(const json_t *document)
 }
 
 int control_client_show(const struct command_line *line, json_t *request,
-                        void (*print)(const json_t *answer))
+                        void (*print)(const json_t *answer),
+                        void (*print_json)(const json_t *answer))
 {
   json_t *answer = NULL;
   int status = control_client_ask(line, request, &answer);
   if (status != CLI_DONE)
     return status;
-  if (line->json)
-    control_client_print_json(answer);
-  else
-    print(answer);
+  (line->json ? print_json : print)(answer);
   json_decref(answer);
   return CLI_DONE;
 }

@@ -19,10 +19,11 @@ int control_client_ask(const struct command_line *line, json_t *request, json_t 
 int control_client_select(const struct command_line *line, json_t *request);
 int control_client_select_one(const struct command_line *line, const char *ask, json_t **request);
 
-/* Asks `request` (taken) and prints the answer: with --json in one line, else by `print`. Returns
- * as control_client_ask(). */
+/* Asks `request` (taken) and prints the answer: with --json by `print_json`
+ * (control_client_print_json() for most), else by `print`. Returns as control_client_ask(). */
 int control_client_show(const struct command_line *line, json_t *request,
-                        void (*print)(const json_t *answer));
+                        void (*print)(const json_t *answer),
+                        void (*print_json)(const json_t *answer));
 
 /* Prints a document in one line: what --json shows. */
 void control_client_print_json(const json_t *document);

@@ -44,7 +44,7 @@ static int run(const struct command_line *line)
   json_t *request;
   if (control_client_select_one(line, "forget", &request))
     return CLI_USAGE;
-  return control_client_show(line, request, print);
+  return control_client_show(line, request, print, control_client_print_json);
 }
 
 const struct cli_command cli_forget = {

@@ -142,7 +142,7 @@ static int run(const struct command_line *line)
     json_decref(request);
     return CLI_USAGE;
   }
-  return control_client_show(line, request, print);
+  return control_client_show(line, request, print, control_client_print_json);
 }
 
 const struct cli_command cli_history = {

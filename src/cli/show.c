@@ -110,18 +110,10 @@ static void print(const json_t *answer)
 
 static int run(const struct command_line *line)
 {
-  json_t *answer = NULL, *request;
+  json_t *request;
   if (control_client_select_one(line, "show", &request))
     return CLI_USAGE;
-  int status = control_client_ask(line, request, &answer);
-  if (status != CLI_DONE)
-    return status;
-  if (line->json)
-    print_json(answer);
-  else
-    print(answer);
-  json_decref(answer);
-  return CLI_DONE;
+  return control_client_show(line, request, print, print_json);
 }
 
 const struct cli_command cli_show = {

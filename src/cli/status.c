@@ -129,7 +129,8 @@ static void print(const json_t *answer)
 
 static int run(const struct command_line *line)
 {
-  return control_client_show(line, json_pack("{s:s}", "ask", "status"), print);
+  return control_client_show(line, json_pack("{s:s}", "ask", "status"), print,
+                             control_client_print_json);
 }
 
 const struct cli_command cli_status = {
