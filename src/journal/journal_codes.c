@@ -1,20 +1,5 @@
 #include "journal/journal_rows.h"
 
-int journal_row_state_of(enum command_state state)
-{
-  switch (state) {
-  case COMMAND_RECEIVED:
-  case COMMAND_QUEUED: return ROW_QUEUED;
-  case COMMAND_RUNNING: return ROW_RUNNING;
-  case COMMAND_WAITING: return ROW_WAITING;
-  case COMMAND_DONE: return ROW_DONE;
-  case COMMAND_CONFIRMED: return ROW_CONFIRMED;
-  case COMMAND_REFUSED: return ROW_REFUSED;
-  case COMMAND_DROPPED: return ROW_DROPPED;
-  }
-  return ROW_RUNNING;
-}
-
 enum command_state journal_row_to_state(int64_t state)
 {
   switch (state) {

@@ -47,7 +47,6 @@ struct journal_past {
   struct journal_text reason;
 };
 
-int journal_row_state_of(enum command_state state);
 int journal_row_policy_of(enum command_policy policy);
 int journal_row_restart_of(enum command_restart restart);
 
