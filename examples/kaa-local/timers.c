@@ -44,8 +44,9 @@ uint64_t timers_add(struct timers *timers, int64_t delay_ms, void (*run)(void *c
                     void (*clear)(void *context), void *context)
 {
   struct timer *timer = memory_zeroed(1, sizeof *timer);
+  int64_t begun_ms = delay_ms > 0; /* of the clock's millisecond a part is over: never early */
   *timer = (struct timer){.number = ++timers->count,
-                          .at_ms = clock_monotonic_ms() + delay_ms,
+                          .at_ms = clock_monotonic_ms() + delay_ms + begun_ms,
                           .run = run,
                           .clear = clear,
                           .context = context};
