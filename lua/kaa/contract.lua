@@ -12,6 +12,9 @@
 ---   on_interrupt  "report", "retry" or "resume": what becomes of a command that had begun
 ---               when the agent was killed
 ---   resume      the function that goes on with such a command, or nil
+---   workers     integer or nil, how many commands run at the same time; nil: one
+---   ordered     true or nil: those of one endpoint one after the other
+---   exclusive   name or nil, handlers with the same one never run at the same time
 ---   poll_s      number or nil, the pace at which commands are polled over HTTP
 ---   run         the function that commands are given to; nil where the file only ticks
 ---   tick        the function that is called each every_s seconds, or nil
@@ -44,6 +47,9 @@ local PLAIN = {
   timeout_s = { type = "number", min = 0.1, max = 86400, default = 30 },
   memory_mib = { type = "integer", min = 1, max = 1024, default = 32 },
   max_age_s = { type = "number", min = 0.1, max = 30 * 86400 },
+  workers = { type = "integer", min = 1, max = 64 },
+  ordered = { type = "boolean" },
+  exclusive = { type = "string", length = 64, pattern = "^[%w_.-]+$" },
   on_interrupt = { type = "string", enum = { "report", "retry", "resume" } },
   poll_s = { type = "number", min = 1, max = 86400 },
   every_s = { type = "number", min = 0.1, max = 86400 },
@@ -51,17 +57,13 @@ local PLAIN = {
 }
 
 local KEYS = { "summary", "needs", "settings", "params", "timeout_s", "memory_mib", "max_age_s",
-  "on_interrupt", "poll_s", "every_s", "per", "tick", "run", "resume" }
-
--- Keys of the design that this version does not have.
-local LATER = { workers = true, ordered = true, exclusive = true }
+  "workers", "ordered", "exclusive", "on_interrupt", "poll_s", "every_s", "per", "tick", "run",
+  "resume" }
 
 local function add_unknown(key, value, add)
   if type(key) ~= "string" then
     local hint = type(value) == "function" and "; write: " .. WRITE_RUN or ""
     return add({ key }, format("a %s without a key%s", type(value), hint))
-  elseif LATER[key] then
-    return add({ key }, "unknown key, not in this version of kaalua")
   end
   local near = suggest.nearest(key, KEYS)
   add({ key }, near and format("unknown key, did you mean %s?", text.quote(near))
@@ -90,6 +92,8 @@ local function check_plain(handler, add)
   for _, fault in ipairs(misfits) do
     if fault.path[1] == "summary" then
       fault.expected = "one line of at most 200 characters"
+    elseif fault.path[1] == "exclusive" then
+      fault.expected = 'a name of letters, digits, "_", "-" and ".", at most 64, as in "valves"'
     end
     add(fault.path, params.message(fault))
   end
@@ -160,8 +164,8 @@ local function check_functions(handler, add)
   if handler.run == nil and handler.tick == nil and handler.every_s == nil then
     add({ "run" }, "missing; write: " .. WRITE_RUN)
   elseif handler.run == nil then
-    refuse_keys(handler, { "params", "poll_s", "max_age_s", "on_interrupt", "resume" },
-      "without a run; write: " .. WRITE_RUN, add)
+    refuse_keys(handler, { "params", "poll_s", "max_age_s", "workers", "ordered", "on_interrupt",
+      "resume" }, "without a run; write: " .. WRITE_RUN, add)
   end
 end
 
@@ -225,7 +229,8 @@ end
 --- What the host is told of a contract, as plain values for JSON.
 ---@param checked table a contract
 ---@return {summary: string?, timeout_s: number, memory_mib: integer, needs: table, run: boolean,
----  every_s: number?, per: string?, poll_s: number?, on_interrupt: string, resume: boolean}
+---  workers: integer?, ordered: boolean?, exclusive: string?, every_s: number?, per: string?,
+---  poll_s: number?, on_interrupt: string, resume: boolean}
 function contract.describe(checked)
   return {
     summary = checked.summary,
@@ -233,6 +238,9 @@ function contract.describe(checked)
     memory_mib = checked.memory_mib,
     needs = checked.needs,
     run = checked.run ~= nil,
+    workers = checked.workers,
+    ordered = checked.ordered,
+    exclusive = checked.exclusive,
     every_s = checked.every_s,
     per = checked.per,
     poll_s = checked.poll_s,

@@ -122,7 +122,8 @@ enum worker_frame {
    *               {summary?, timeout_s, memory_mib, needs: {exec?: true|[paths],
    *                write?: true|[paths], net?: true|[…], native?: true|[…]}, run: true|false
    *                (whether it takes commands), every_s? with per: "endpoint"|"agent",
-   *                poll_s?, on_interrupt: "report"|"retry"|"resume", resume: true|false}
+   *                poll_s?, workers?, ordered?: true|false, exclusive?: "name",
+     *                on_interrupt: "report"|"retry"|"resume", resume: true|false}
    *     value     where faults is empty and the purpose is "config": the table, checked,
    *               with defaults, unknown keys refused */
   WORKER_LOADED = 'L',

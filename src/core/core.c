@@ -81,6 +81,11 @@ void core_set_policy(struct core *core, const char *name, enum command_policy po
   state_intern_type(core, name, true)->policy = policy;
 }
 
+void core_set_order(struct core *core, const char *name, enum core_order order)
+{
+  state_intern_type(core, name, true)->order = order;
+}
+
 void core_set_types(struct core *core, const char *const *names, size_t count)
 {
   struct type **types = memory_zeroed(count, sizeof *types);

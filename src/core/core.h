@@ -57,9 +57,9 @@ struct core_ports {
    * core_put_back. */
   void (*run)(void *context, struct command *command);
   /* One of those that core_hand_out() counted does not come to the port run: an older
-   * command of its type was put back meanwhile, and goes first. It is queued again. May be
-   * NULL. */
-  void (*withdrawn)(void *context, const char *type);
+   * command, which core_set_order() keeps it behind, was put back meanwhile, and goes first. It
+   * is queued again. May be NULL. */
+  void (*withdrawn)(void *context, const char *type, const char *endpoint);
   /* The end of a command that was given to the port run is durable: DONE after
    * core_finish(), WAITING after core_wait(), QUEUED after core_put_back(). Clears
    * command->owner after the call. May be NULL. */
@@ -126,6 +126,11 @@ void core_set_poll_interval(struct core *core, const char *type, int64_t interva
  * handed out from now on. REPORT until it is called. */
 void core_set_policy(struct core *core, const char *type, enum command_policy policy);
 
+/* Behind which older ones a command of the type waits, also where those were put back: all of
+ * the type (until it is called), those of its endpoint, or none. */
+enum core_order { CORE_ORDER_TYPE, CORE_ORDER_ENDPOINT, CORE_ORDER_NONE };
+void core_set_order(struct core *core, const char *type, enum core_order order);
+
 /* What is known of a command that was running when the host ended. */
 enum core_evidence {
   CORE_BEGUN,     /* it had begun, or may have: no marks, or another boot */
@@ -191,6 +196,14 @@ void core_published(struct core *core, uint32_t request_id, int64_t now_ms);
  * goes to the port run once that is durable. Returns how many: none while 16 MB of
  * results are not confirmed; the port queued is called again once half of them are. */
 size_t core_hand_out(struct core *core, const char *type, size_t max);
+
+/* The same with a say in which: `offer` is asked for each command, oldest first. One whose
+ * endpoint is passed over keeps back all of that endpoint, and where the type has one order for
+ * all endpoints whatever is younger. At most the whole queue is gone through. */
+enum core_answer { CORE_TAKE, CORE_PASS, CORE_STOP };
+typedef enum core_answer core_offer(void *context, const char *endpoint);
+size_t core_hand_out_to(struct core *core, const char *type, size_t max, core_offer *offer,
+                        void *context);
 
 /* Announces room for commands of a type that have not come yet: up to `max` of
  * them go to the port run without core_hand_out(), durable as running in the

@@ -70,6 +70,7 @@ struct lane {
   struct life_list ready;
   unsigned outstanding; /* arrays */
   bool is_sending;      /* in reports.sending */
+  uint64_t passed_in;   /* core.hand_outs of the last one that passed it over */
   TAILQ_ENTRY(lane) sending;
 };
 

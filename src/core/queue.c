@@ -149,10 +149,18 @@ void queue_not_accepted(struct command_life *life)
   life->is_coming = false;
 }
 
+/* Whether the list has one that the life may not overtake. */
 static bool has_older(const struct life_list *list, const struct command_life *life)
 {
-  const struct command_life *first = TAILQ_FIRST(list);
-  return first && first->command.sequence < life->command.sequence;
+  enum core_order order = life->lane->type->order;
+  const struct command_life *one;
+  TAILQ_FOREACH(one, list, place) {
+    if (order == CORE_ORDER_NONE || one->command.sequence >= life->command.sequence)
+      return false;
+    if (order == CORE_ORDER_TYPE || one->lane == life->lane)
+      return true;
+  }
+  return false;
 }
 
 /* What was put back since it was handed out goes first. */
@@ -162,7 +170,8 @@ static void withdraw(struct core *core, struct command_life *life, bool is_count
   batch_add(core, CHANGE_REQUEUE, life);
   queue_enter(core, life);
   if (is_counted && core->ports.withdrawn)
-    core->ports.withdrawn(core->ports.context, life->lane->type->name);
+    core->ports.withdrawn(core->ports.context, life->lane->type->name,
+                          life->lane->endpoint->token);
 }
 
 void queue_run(struct core *core, struct command_life *life)
@@ -224,17 +233,52 @@ void queue_announce(struct core *core)
   }
 }
 
+static enum core_answer take_all(void *context, const char *endpoint)
+{
+  (void)context;
+  (void)endpoint;
+  return CORE_TAKE;
+}
+
 size_t core_hand_out(struct core *core, const char *name, size_t max)
+{
+  return core_hand_out_to(core, name, max, take_all, NULL);
+}
+
+static enum core_answer ask(const struct core *core, struct lane *lane, core_offer *offer,
+                            void *context)
+{
+  if (lane->passed_in == core->hand_outs)
+    return CORE_PASS;
+  enum core_answer answer = offer(context, lane->endpoint->token);
+  if (answer == CORE_PASS && lane->type->order == CORE_ORDER_TYPE)
+    return CORE_STOP;
+  if (answer == CORE_PASS)
+    lane->passed_in = core->hand_outs;
+  return answer;
+}
+
+size_t core_hand_out_to(struct core *core, const char *name, size_t max, core_offer *offer,
+                        void *context)
 {
   struct type *type = state_find_type(core, name);
   if (!type || !has_room_for_results(core))
     return 0;
   max = max > type->coming ? max - type->coming : 0;
+  core->hand_outs++;
   size_t count = 0;
-  for (struct command_life *life; count < max && (life = TAILQ_FIRST(&type->queue)); count++) {
+  for (struct command_life *life = TAILQ_FIRST(&type->queue), *next; life && count < max;
+       life = next) {
+    next = TAILQ_NEXT(life, place);
+    enum core_answer answer = ask(core, life->lane, offer, context);
+    if (answer == CORE_STOP)
+      break;
+    if (answer == CORE_PASS)
+      continue;
     queue_leave(life);
     set_handed_out(core, life);
     gather_run(core, life);
+    count++;
   }
   return count;
 }

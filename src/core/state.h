@@ -45,6 +45,7 @@ struct type {
   size_t ahead;           /* room that was announced for what has not come yet */
   size_t coming;          /* received, to run as soon as it is durable, within `ahead` */
   enum command_policy policy;
+  enum core_order order;
   bool has_handler;
   bool has_grown;         /* in core.grown: its queue grew since the port queued was called */
   TAILQ_ENTRY(type) grown;
@@ -79,6 +80,7 @@ struct core {
   struct batches batches;
   struct lives lives;
   struct type_list grown;
+  uint64_t hand_outs; /* calls of core_hand_out_to() */
   bool holds_work; /* results in memory have no room: nothing is handed out until half is free */
   struct repeats repeats;
   struct stales stales;

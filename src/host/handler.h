@@ -1,9 +1,11 @@
 /* One entry of the table of handlers, and what its parts share: host/handlers.c keeps
- * the table, host/handler_commands.c runs commands, host/handler_ticks.c has ticks
- * called, host/handler_files.c takes the files in. */
+ * the table, host/handler_workers.c starts and ends workers, host/handler_commands.c runs
+ * commands, host/handler_ticks.c has ticks called, host/handler_files.c takes the files in. */
 #ifndef KAALUA_HOST_HANDLER_H
 #define KAALUA_HOST_HANDLER_H
 
+#include "host/crew.h"
+#include "host/exclusion.h"
 #include "host/handlers.h"
 #include "host/sources.h"
 #include "host/ticks.h"
@@ -18,7 +20,6 @@
 enum {
   HANDLER_DEATHS_MAX = 3, /* in a row, then quarantine */
   HANDLER_LOADS_MAX = 3,  /* that failed and may pass, in a row, then its commands are answered */
-  HANDLER_AHEAD_MS = 50,  /* a worker has as many commands as it is through with in this time */
 };
 
 /* What ticks failed with, so that the log is not flooded. */
@@ -34,8 +35,9 @@ struct handler {
   struct handlers *table;
   char *type;
   struct version *current; /* NULL: no good version yet */
-  struct worker *worker;   /* of the current version, or of the one before while it has work */
-  struct worker *next;     /* of the current version, while `worker` still has work */
+  struct crew crew;        /* its workers: of the current version, or of one before while they
+                              have work */
+  struct exclusion_seat seat; /* for the name that its contract says */
   struct version *candidate;
   struct worker *loading;  /* of the candidate */
   uint64_t seen_hash;      /* of the content that was tried last */
@@ -44,9 +46,7 @@ struct handler {
   int deaths;
   char *last_death;
   bool died_in_tick, last_was_tick;
-  size_t in_flight;  /* commands with its workers */
-  size_t handed_out; /* those that will be once they are durable as running */
-  double run_ms; /* moving average */
+  size_t in_flight; /* commands with its workers */
   int64_t absent_since_ms; /* 0: the file is there */
   bool is_removed;         /* away for good; kept while its last commands run */
   int64_t retry_at_ms;     /* of a fault that may pass; 0: none */
@@ -75,6 +75,8 @@ struct handlers {
   TAILQ_HEAD(, handler) all;
   struct loop_timer *scan;
   struct loop_timer *bury;
+  struct loop_timer *turn; /* of who waits for an exclusive name */
+  struct exclusions exclusions;
   SLIST_HEAD(, grave) graves; /* workers that are over, destroyed when their call has returned */
   char *directory_fault;
   bool started, ready, stopping;
@@ -87,29 +89,6 @@ struct handler *handler_find(const struct handlers *handlers, const char *type);
 struct handler *handler_add(struct handlers *handlers, char *type); /* takes `type` */
 void handler_remove(struct handler *handler);
 
-/* Starts a worker for one of the handler's versions; `may_lack_marks` as in struct
- * worker_options. Returns owned, or NULL. */
-struct worker *handler_start_worker(struct handler *handler, struct version *version,
-                                    bool may_lack_marks, struct error *error);
-
-/* Makes sure that `worker` is there, for a command or a tick that is handed to it next.
- * Returns 0, or a negative code with `error`. */
-int handler_need_worker(struct handler *handler, bool for_command, struct error *error);
-
-/* Whether `worker` is not to be given anything, as it was recalled or is of the version before
- * the current one: it ends what it does, then another takes over. */
-bool handler_is_changing(const struct handler *handler);
-
-/* Once the old version has no work left, `next` takes over; where it was recalled and there
- * is no `next`, none. */
-void handler_switch_worker(struct handler *handler);
-
-/* A command or a tick has ended: a worker without work is ended after a while. */
-void handler_rest(struct handler *handler);
-
-/* Ends a worker that has only loaded the file where nothing waits for it. */
-void handler_retire_new(struct handler *handler);
-
 /* A worker died; three in a row mean quarantine. What ends well breaks the row,
  * unless the last death was in the other kind of work. */
 void handler_count_death(struct handler *handler, const char *how);
@@ -118,8 +97,43 @@ void handler_count_end(struct handler *handler, bool is_tick, bool is_good);
 /* Whether its type is asked for. */
 bool handler_is_asked_for(const struct handler *handler);
 
+/* The workers' part (host/handler_workers.c) */
+
+/* Puts a version in service, which is kept, with the worker that has loaded it: the workers
+ * of the one before are recalled. Ends the quarantine. */
+void handler_serve(struct handler *handler, struct version *version, struct worker *worker);
+
+/* Its file is gone: nothing more is begun by the workers that it has. */
+void handler_recall(struct handler *handler);
+
+/* Starts a worker for one of the handler's versions; `may_lack_marks` as in struct
+ * worker_options. Returns owned, or NULL. */
+struct worker *handler_start_worker(struct handler *handler, struct version *version,
+                                    bool may_lack_marks, struct error *error);
+
+/* Makes sure that the place, which a command or a tick has taken, has a worker. Returns 0, or
+ * a negative code with `error`. */
+int handler_need_worker(struct handler *handler, struct crew_place *place, bool for_command,
+                        struct error *error);
+
+/* Whether it may have more work, or has to wait for its turn under an exclusive name. */
+bool handler_takes_turn(struct handler *handler);
+
+/* Something is off its place, or did not take it: workers that leave are ended, and where
+ * there is no work the exclusive name is free and idle times run. */
+void handler_settle(struct handler *handler);
+
+/* The same, and what waits may take the room before the name is free: while its turn lasts a
+ * handler goes on. */
+void handler_go_on(struct handler *handler);
+
 /* Destroys a worker once the port that it is calling has returned. */
 void handler_bury(struct handlers *handlers, struct worker *worker);
+
+/* The callbacks of timers. */
+void handler_workers_idle(void *handler);
+void handler_workers_bury(void *handlers);
+void handler_workers_turn(void *handlers);
 
 /* The commands' part (host/handler_commands.c) */
 

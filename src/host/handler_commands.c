@@ -1,5 +1,6 @@
 #include "host/handler.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/utf8.h"
@@ -8,21 +9,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { AHEAD_MAX = 32 /* commands with a worker */ };
-
 static const char interrupted[] = "Interrupted: the outcome is unknown";
+
+/* A command is with its worker no more. */
+static void end(struct handler *handler, const struct worker *worker)
+{
+  handler->in_flight--;
+  crew_end(&handler->crew, crew_find(&handler->crew, worker), clock_monotonic_ms());
+}
 
 void handler_commands_finished(void *context, struct worker *worker, struct command *command,
                                struct command_result *result, const struct worker_finish *how)
 {
   struct handler *handler = context;
   struct handlers *handlers = handler->table;
-  (void)worker;
   if (*how->trace)
     log_warn(handler->type, result->reason, "id", LOG_NUMBER(command->key.id), "endpoint",
              LOG_TOKEN(command->key.endpoint), "trace", how->trace);
-  handler->in_flight--;
-  handler->run_ms += ((double)how->run_ms - handler->run_ms) / 8;
+  end(handler, worker);
+  crew_note_run(&handler->crew, how->run_ms);
   handler_count_end(handler, false, !how->crashed);
   if (how->waits) {
     command_result_clear(result);
@@ -30,24 +35,20 @@ void handler_commands_finished(void *context, struct worker *worker, struct comm
   } else {
     handlers->ports.finished(handlers->ports.context, command, result);
   }
-  handler_switch_worker(handler);
-  handler_rest(handler);
-  handlers->ports.room(handlers->ports.context, handler->type);
+  handler_go_on(handler);
 }
 
 void handler_commands_put_back(void *context, struct worker *worker, struct command *command)
 {
   struct handler *handler = context;
-  (void)worker;
-  handler->in_flight--;
+  end(handler, worker);
   handler->table->ports.put_back(handler->table->ports.context, command);
 }
 
 void handler_commands_left(void *context, struct worker *worker, struct command *command)
 {
   struct handler *handler = context;
-  (void)worker;
-  handler->in_flight--;
+  end(handler, worker);
   log_warn(handler->type, "left to the next start", "id", LOG_NUMBER(command->key.id), "endpoint",
            LOG_TOKEN(command->key.endpoint));
 }
@@ -58,14 +59,6 @@ void handler_commands_keep(void *context, struct worker *worker, struct command 
   struct handler *handler = context;
   (void)worker;
   handler->table->ports.keep(handler->table->ports.context, handler->type, command, keep, ticket);
-}
-
-/* A slow handler gets one command at a time, so that a new version, or a new
- * worker after a limit, finds few that were handed out in vain. */
-static size_t window(const struct handler *handler)
-{
-  double ahead = handler->run_ms > 1 ? HANDLER_AHEAD_MS / handler->run_ms : AHEAD_MAX;
-  return ahead < 1 ? 1 : ahead > AHEAD_MAX ? AHEAD_MAX : (size_t)ahead;
 }
 
 /* Whether its commands are answered without running anything. */
@@ -83,38 +76,52 @@ size_t handlers_room(const struct handlers *handlers, const char *type)
   const struct handler *handler = handler_find(handlers, type);
   if (!handler || is_answered_at_once(handler))
     return handlers->ready ? SIZE_MAX : 0;
-  if (!handler->current || handler_is_changing(handler) || handler->lacks_disk)
-    return 0;
-  size_t most = window(handler);
-  size_t taken = handler->in_flight + handler->handed_out;
-  return taken < most ? most - taken : 0;
+  return handler->current && !handler->lacks_disk ? crew_room(&handler->crew) : 0;
 }
 
+static bool is_ready(const struct worker *worker)
+{
+  return worker_is_loaded(worker) && worker_takes_commands(worker);
+}
+
+/* What has not come yet is of no known endpoint, and may come when it is another's turn. */
 size_t handlers_room_ahead(const struct handlers *handlers, const char *type)
 {
   const struct handler *handler = handler_find(handlers, type);
-  if (!handler || is_answered_at_once(handler) || !handler->worker ||
-      !worker_is_loaded(handler->worker) || !worker_takes_commands(handler->worker))
+  if (!handler || is_answered_at_once(handler) || !handlers_room(handlers, type) ||
+      handler->crew.rules.ordered || handler->current->exclusive)
     return 0;
-  return handlers_room(handlers, type);
+  return crew_room_ready(&handler->crew, is_ready);
 }
 
-void handlers_handed_out(struct handlers *handlers, const char *type, size_t count)
+enum core_answer handlers_offer(struct handlers *handlers, const char *type, const char *endpoint)
 {
+  static const enum core_answer answers[] = {
+      [CREW_KEPT] = CORE_TAKE,
+      [CREW_BEHIND] = CORE_PASS,
+      [CREW_BUSY] = CORE_STOP,
+  };
   struct handler *handler = handler_find(handlers, type);
-  if (handler && !is_answered_at_once(handler))
-    handler->handed_out += count;
+  if (!handler || is_answered_at_once(handler))
+    return CORE_TAKE;
+  enum crew_answer answer =
+      handler_takes_turn(handler) ? crew_keep(&handler->crew, endpoint) : CREW_BUSY;
+  if (answer != CREW_KEPT)
+    handler_settle(handler);
+  return answers[answer];
 }
 
-static void count_arrival(struct handler *handler)
+static void withdraw(struct handler *handler, const char *endpoint)
 {
-  if (handler && handler->handed_out)
-    handler->handed_out--;
+  if (!handler)
+    return;
+  crew_withdraw(&handler->crew, endpoint);
+  handler_settle(handler);
 }
 
-void handlers_withdrawn(struct handlers *handlers, const char *type)
+void handlers_withdrawn(struct handlers *handlers, const char *type, const char *endpoint)
 {
-  count_arrival(handler_find(handlers, type));
+  withdraw(handler_find(handlers, type), endpoint);
 }
 
 static void answer(struct handlers *handlers, struct command *command, int status, char *reason)
@@ -160,19 +167,19 @@ static char *objection(const struct handler *handler, const struct command *comm
   return NULL;
 }
 
-static bool start_worker(struct handler *handler, struct error *error)
+static bool start_worker(struct handler *handler, struct crew_place *place, struct error *error)
 {
-  int rc = handler_need_worker(handler, true, error);
+  int rc = handler_need_worker(handler, place, true, error);
   handler->lacks_disk = rc == -ENOSPC || rc == -EDQUOT;
   return rc == 0;
 }
 
 /* What was handed out together stays in its order: once one was put back, all are. */
-static bool find_worker(struct handler *handler, struct error *error)
+static bool find_worker(struct handler *handler, struct crew_place *place, struct error *error)
 {
   if (handler->lacks_disk)
     return false;
-  bool is_there = start_worker(handler, error);
+  bool is_there = start_worker(handler, place, error);
   if (handler->lacks_disk) {
     log_error(handler->type, "no room on the disk to start a worker: its commands wait", "reason",
               error->text);
@@ -186,50 +193,89 @@ void handler_commands_retry(struct handlers *handlers)
   struct handler *handler;
   TAILQ_FOREACH(handler, &handlers->all, link) {
     struct error error = {0};
-    if (!handler->lacks_disk || handler->next || is_answered_at_once(handler))
+    if (!handler->lacks_disk || is_answered_at_once(handler))
       continue;
-    if (!start_worker(handler, &error) && handler->lacks_disk)
+    struct crew_place *place = crew_take_for_tick(&handler->crew);
+    if (!place)
       continue;
-    handler_rest(handler);
-    handlers->ports.room(handlers->ports.context, handler->type);
+    start_worker(handler, place, &error);
+    crew_end(&handler->crew, place, clock_monotonic_ms());
+    handler_settle(handler);
+    if (!handler->lacks_disk)
+      handlers->ports.room(handlers->ports.context, handler->type);
   }
+}
+
+/* The place that the command takes; NULL where it is put back: another version, or another
+ * handler, has its turn first. */
+static struct crew_place *take_place(struct handler *handler, const struct command *command)
+{
+  const char *name = handler->current->exclusive;
+  bool has_turn = (name && exclusion_holds(&handler->seat, name)) || handler_takes_turn(handler);
+  if (!has_turn)
+    crew_withdraw(&handler->crew, command->key.endpoint);
+  return has_turn ? crew_take(&handler->crew, command->key.endpoint) : NULL;
 }
 
 /* The version that would run it is not the one whose policy was kept with it: handed out
  * again, it gets the right one. */
-static bool is_of_another_version(const struct handler *handler, const struct command *command)
+static bool is_of_another_version(const struct crew_place *place, const struct command *command)
 {
-  return worker_version(handler->worker)->policy != command->policy;
+  return worker_version(place->worker)->policy != command->policy;
+}
+
+static void put_back(struct handler *handler, struct crew_place *place, struct command *command)
+{
+  if (place)
+    crew_end(&handler->crew, place, clock_monotonic_ms());
+  handler->table->ports.put_back(handler->table->ports.context, command);
+  handler_settle(handler);
+}
+
+static void refuse_and_tell(struct handlers *handlers, struct command *command, int status,
+                            char *reason)
+{
+  const char *type = command->key.type;
+  refuse(handlers, command, status, reason);
+  handlers->ports.room(handlers->ports.context, type); /* it took none */
+}
+
+static void run_at(struct handler *handler, struct crew_place *place, struct command *command)
+{
+  struct error error = {0};
+  if (!find_worker(handler, place, &error)) {
+    if (handler->lacks_disk) {
+      put_back(handler, place, command);
+      return;
+    }
+    crew_end(&handler->crew, place, clock_monotonic_ms());
+    handler_settle(handler);
+    refuse_and_tell(handler->table, command, 503,
+                    memory_format("No worker could be started: %s", error.text));
+  } else if (is_of_another_version(place, command)) {
+    put_back(handler, place, command);
+    handler->table->ports.room(handler->table->ports.context, handler->type); /* and the policy */
+  } else {
+    handler->in_flight++;
+    worker_run(place->worker, command);
+  }
 }
 
 void handlers_run(struct handlers *handlers, struct command *command)
 {
   struct handler *handler = handler_find(handlers, command->key.type);
-  struct error error = {0};
   int status;
-  count_arrival(handler);
   char *reason = objection(handler, command, &status);
-  if (!reason && handler_is_changing(handler)) {
-    handlers->ports.put_back(handlers->ports.context, command);
+  if (reason) {
+    withdraw(handler, command->key.endpoint);
+    refuse_and_tell(handlers, command, status, reason);
     return;
   }
-  if (!reason && !find_worker(handler, &error)) {
-    if (handler->lacks_disk) {
-      handlers->ports.put_back(handlers->ports.context, command);
-      return;
-    }
-    reason = memory_format("No worker could be started: %s", error.text);
-  }
-  if (reason) {
-    refuse(handlers, command, status, reason);
-    handlers->ports.room(handlers->ports.context, command->key.type); /* it took none */
-  } else if (is_of_another_version(handler, command)) {
-    handlers->ports.put_back(handlers->ports.context, command);
-    handlers->ports.room(handlers->ports.context, command->key.type); /* and tells the policy */
-  } else {
-    handler->in_flight++;
-    worker_run(handler->worker, command);
-  }
+  struct crew_place *place = take_place(handler, command);
+  if (place)
+    run_at(handler, place, command);
+  else
+    put_back(handler, NULL, command);
 }
 
 static bool may_go_on(const struct command *command)
@@ -240,9 +286,8 @@ static bool may_go_on(const struct command *command)
 
 /* Only a command that is answered as interrupted is answered here; what its handler can
  * go on with is left to the next start. */
-static void interrupt(struct handler *handler)
+static void interrupt(struct worker *worker)
 {
-  struct worker *worker = handler->worker;
   worker_settle(worker);
   const struct command *command = worker_running(worker);
   if (command && may_go_on(command))
@@ -251,10 +296,20 @@ static void interrupt(struct handler *handler)
     worker_interrupt(worker, 500, interrupted);
 }
 
+static struct crew_place *busy_place(const struct handler *handler)
+{
+  struct crew_place *place;
+  TAILQ_FOREACH(place, &handler->crew.places, link)
+    if (place->worker && worker_load(place->worker))
+      break;
+  return place;
+}
+
 void handlers_interrupt(struct handlers *handlers)
 {
   struct handler *handler;
+  struct crew_place *place;
   TAILQ_FOREACH(handler, &handlers->all, link)
-    if (handler->worker && worker_load(handler->worker))
-      interrupt(handler);
+    while ((place = busy_place(handler)))
+      interrupt(place->worker);
 }

@@ -62,19 +62,10 @@ static void take_version(struct handler *handler, struct worker *worker, const j
   version_set_contract(version, json_object_get(report, "contract"));
   log_info(handler->type, handler->current ? "changed version is in service" : "in service", "file",
            version->path);
-  version_drop(handler->current);
-  handler->current = version_keep(version);
   set_fault(handler, NULL);
-  handler->deaths = 0;
   handler->retry_wait_ms = 0;
   handler->passing_loads = 0;
-  worker_destroy(handler->next);
-  handler->next = worker;
-  if (handler->worker)
-    worker_recall(handler->worker); /* what it has not begun is run by the new version */
-  handler_switch_worker(handler);
-  handler_ticks_start(handler);
-  handler_retire_new(handler);
+  handler_serve(handler, version, worker);
 }
 
 /* The file may be good: a busy boot, or somebody ended the worker. */
@@ -220,6 +211,7 @@ static bool take_removal(struct handler *handler)
                                                           : "removed: it ticks no more");
     handler->is_removed = true;
     handler_ticks_stop(handler);
+    handler_recall(handler);
     handlers->ports.room(handlers->ports.context, handler->type);
   }
   if (!handler->in_flight && !handler->ticks.is_out)

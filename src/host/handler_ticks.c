@@ -66,8 +66,35 @@ void handler_ticks_stop(struct handler *handler)
 
 static bool has_to_wait(const struct handler *handler)
 {
-  return handler_is_changing(handler) || handler->table->stopping ||
+  return crew_is_changing(&handler->crew) || handler->table->stopping ||
          handler->deaths >= HANDLER_DEATHS_MAX;
+}
+
+/* Takes a place for the tick that is due; NULL where there is none, or it is not this
+ * handler's turn: what ends that calls handler_ticks_go_on(). */
+static struct crew_place *take_place(struct handler *handler)
+{
+  struct crew_place *place =
+      handler_takes_turn(handler) ? crew_take_for_tick(&handler->crew) : NULL;
+  if (!place) {
+    handler_settle(handler);
+    loop_timer_set(handler->tick, INT64_MAX);
+  }
+  return place;
+}
+
+static void call(struct handler *handler, struct crew_place *place, const char *endpoint)
+{
+  struct error error = {0};
+  if (handler_need_worker(handler, place, false, &error) == 0) {
+    worker_tick(place->worker, endpoint);
+    return;
+  }
+  tell_fault(handler, endpoint, error.text, "");
+  ticks_done(&handler->ticks, clock_monotonic_ms());
+  crew_end(&handler->crew, place, clock_monotonic_ms());
+  handler_settle(handler);
+  handler_ticks_go_on(handler);
 }
 
 /* Never at once: the caller may be at work with a worker that is about to end. */
@@ -80,21 +107,15 @@ void handler_ticks_go_on(struct handler *handler)
 void handler_ticks_due(void *context)
 {
   struct handler *handler = context;
-  struct error error = {0};
+  int64_t now_ms = clock_monotonic_ms();
   size_t which;
-  if (has_to_wait(handler) || !ticks_take(&handler->ticks, clock_monotonic_ms(), &which)) {
+  if (has_to_wait(handler) || now_ms < ticks_due_ms(&handler->ticks)) {
     handler_ticks_go_on(handler);
     return;
   }
-  const char *endpoint =
-      handler->current->ticks_per_agent ? NULL : handler->table->endpoints[which];
-  if (handler_need_worker(handler, false, &error) < 0) {
-    tell_fault(handler, endpoint, error.text, "");
-    ticks_done(&handler->ticks, clock_monotonic_ms());
-    handler_ticks_go_on(handler);
-    return;
-  }
-  worker_tick(handler->worker, endpoint);
+  struct crew_place *place = take_place(handler);
+  if (place && ticks_take(&handler->ticks, now_ms, &which))
+    call(handler, place, handler->current->ticks_per_agent ? NULL : handler->table->endpoints[which]);
 }
 
 void handler_ticks_ended(void *context, struct worker *worker, const char *endpoint, int status,
@@ -102,16 +123,14 @@ void handler_ticks_ended(void *context, struct worker *worker, const char *endpo
 {
   struct handler *handler = context;
   bool is_good = status >= 200 && status <= 299;
-  (void)worker;
   ticks_done(&handler->ticks, clock_monotonic_ms());
+  crew_end(&handler->crew, crew_find(&handler->crew, worker), clock_monotonic_ms());
   if (status)
     handler_count_end(handler, true, is_good);
   if (is_good)
     tell_rest(handler, endpoint);
   else if (status && !handler->table->stopping)
     tell_fault(handler, endpoint, reason, trace);
-  handler_switch_worker(handler);
-  handler_rest(handler);
+  handler_go_on(handler);
   handler_ticks_go_on(handler);
-  handler->table->ports.room(handler->table->ports.context, handler->type);
 }

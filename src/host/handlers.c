@@ -21,93 +21,11 @@ struct handler *handler_find(const struct handlers *handlers, const char *type)
   return NULL;
 }
 
-/* A worker is often done with inside one of its own calls. */
-void handler_bury(struct handlers *handlers, struct worker *worker)
-{
-  struct grave *grave;
-  SLIST_FOREACH(grave, &handlers->graves, link)
-    if (grave->worker == worker)
-      return;
-  grave = memory_zeroed(1, sizeof *grave);
-  grave->worker = worker;
-  SLIST_INSERT_HEAD(&handlers->graves, grave, link);
-  loop_timer_set(handlers->bury, 0);
-}
-
-static void on_bury(void *context)
-{
-  struct handlers *handlers = context;
-  struct grave *grave;
-  while ((grave = SLIST_FIRST(&handlers->graves))) {
-    SLIST_REMOVE_HEAD(&handlers->graves, link);
-    worker_destroy(grave->worker);
-    free(grave);
-  }
-}
-
-void handler_rest(struct handler *handler)
-{
-  bool is_idle = handler->worker && !worker_load(handler->worker);
-  loop_timer_set(handler->idle,
-                 is_idle ? clock_monotonic_ms() + handler->table->idle_ms : INT64_MAX);
-}
-
-static void on_idle(void *context)
-{
-  struct handler *handler = context;
-  worker_destroy(handler->worker);
-  handler->worker = NULL;
-  handler->table->ports.room(handler->table->ports.context, handler->type);
-}
-
-bool handler_is_changing(const struct handler *handler)
-{
-  const struct worker *worker = handler->worker;
-  return handler->next ||
-         (worker && (worker_version(worker) != handler->current || worker_is_recalled(worker)));
-}
-
-/* Once the old version has no work left, the new one's worker takes over, or where it has
- * ended meanwhile one that is started when it is needed. */
-void handler_switch_worker(struct handler *handler)
-{
-  if (!handler_is_changing(handler) || (handler->worker && worker_load(handler->worker)))
-    return;
-  if (handler->worker)
-    handler_bury(handler->table, handler->worker);
-  handler->worker = handler->next;
-  handler->next = NULL;
-  handler_rest(handler);
-  handler_ticks_go_on(handler);
-}
-
-static void on_telemetry(void *context, const char *endpoint, const char *samples, size_t size)
-{
-  struct handler *handler = context;
-  handler->table->ports.telemetry(handler->table->ports.context, endpoint, samples, size);
-}
-
-static void on_metadata(void *context, const char *endpoint, const char *keys, size_t size)
-{
-  struct handler *handler = context;
-  handler->table->ports.metadata(handler->table->ports.context, endpoint, keys, size);
-}
-
 void handler_count_end(struct handler *handler, bool is_tick, bool is_good)
 {
   handler->last_was_tick = is_tick;
   if (is_good && handler->died_in_tick == is_tick)
     handler->deaths = 0;
-}
-
-/* At start-up each file is loaded once; nobody knows which will be needed. A file
- * that changes later was changed to be tried: its worker stays for the idle time. */
-void handler_retire_new(struct handler *handler)
-{
-  if (handler->table->ready || !handler->worker || worker_load(handler->worker))
-    return;
-  handler_bury(handler->table, handler->worker);
-  handler->worker = NULL;
 }
 
 void handler_count_death(struct handler *handler, const char *how)
@@ -124,78 +42,14 @@ void handler_count_death(struct handler *handler, const char *how)
               "last", how);
 }
 
-static void on_over(void *context, struct worker *worker, enum worker_end end, const char *how)
-{
-  struct handler *handler = context;
-  if (end == WORKER_CRASHED && worker_is_loaded(worker)) {
-    log_warn(handler->type, how);
-    handler_count_death(handler, how);
-  }
-  if (handler->worker == worker)
-    handler->worker = NULL;
-  if (handler->next == worker)
-    handler->next = NULL;
-  if (handler->loading == worker)
-    handler->loading = NULL;
-  handler_bury(handler->table, worker);
-  handler_switch_worker(handler);
-  handler_ticks_go_on(handler);
-  handler->table->ports.room(handler->table->ports.context, handler->type);
-}
-
-struct worker *handler_start_worker(struct handler *handler, struct version *version,
-                                    bool may_lack_marks, struct error *error)
-{
-  const struct worker_ports ports = {
-      .context = handler,
-      .loaded = handler_files_loaded,
-      .finished = handler_commands_finished,
-      .put_back = handler_commands_put_back,
-      .left = handler_commands_left,
-      .keep = handler_commands_keep,
-      .ticked = handler_ticks_ended,
-      .telemetry = on_telemetry,
-      .metadata = on_metadata,
-      .over = on_over,
-  };
-  const struct worker_options options = {
-      .purpose = WORKER_HANDLER,
-      .settings = json_object_get(handler->table->settings, handler->type),
-      .may_lack_marks = may_lack_marks,
-  };
-  return worker_start(handler->table->workplace, version, &options, &ports, error);
-}
-
-/* It loaded the file while the disk was full. */
-static void drop_without_marks(struct handler *handler)
-{
-  if (!handler->worker || worker_takes_commands(handler->worker) || worker_load(handler->worker))
-    return;
-  handler_bury(handler->table, handler->worker);
-  handler->worker = NULL;
-}
-
-int handler_need_worker(struct handler *handler, bool for_command, struct error *error)
-{
-  if (for_command)
-    drop_without_marks(handler);
-  if (!handler->worker)
-    handler->worker = handler_start_worker(handler, handler->current, !for_command, error);
-  if (!handler->worker)
-    return error->code;
-  if (for_command && !worker_takes_commands(handler->worker))
-    return error_set(error, -ENOSPC, "it ticks, and was started when the disk was full");
-  loop_timer_set(handler->idle, INT64_MAX);
-  return 0;
-}
-
 struct handler *handler_add(struct handlers *handlers, char *type)
 {
   struct handler *handler = memory_zeroed(1, sizeof *handler);
   handler->table = handlers;
   handler->type = type;
-  handler->run_ms = HANDLER_AHEAD_MS;
-  handler->idle = loop_timer_create(handlers->workplace->loop, on_idle, handler);
+  crew_init(&handler->crew);
+  exclusion_join(&handlers->exclusions, &handler->seat, handler);
+  handler->idle = loop_timer_create(handlers->workplace->loop, handler_workers_idle, handler);
   handler->tick = loop_timer_create(handlers->workplace->loop, handler_ticks_due, handler);
   TAILQ_INSERT_TAIL(&handlers->all, handler, link);
   return handler;
@@ -205,8 +59,11 @@ void handler_remove(struct handler *handler)
 {
   TAILQ_REMOVE(&handler->table->all, handler, link);
   handler_files_drop_candidate(handler);
-  worker_destroy(handler->worker);
-  worker_destroy(handler->next);
+  const struct crew_place *place;
+  TAILQ_FOREACH(place, &handler->crew.places, link)
+    worker_destroy(place->worker);
+  crew_clear(&handler->crew);
+  exclusion_part(&handler->table->exclusions, &handler->seat);
   version_drop(handler->current);
   loop_timer_destroy(handler->idle);
   loop_timer_destroy(handler->tick);
@@ -215,6 +72,12 @@ void handler_remove(struct handler *handler)
   free(handler->last_death);
   free(handler->type);
   free(handler);
+}
+
+static void on_turn(void *context)
+{
+  const struct handlers *handlers = context;
+  loop_timer_set(handlers->turn, 0);
 }
 
 struct handlers *handlers_create(const struct workplace *workplace,
@@ -232,7 +95,9 @@ struct handlers *handlers_create(const struct workplace *workplace,
   TAILQ_INIT(&handlers->all);
   SLIST_INIT(&handlers->graves);
   handlers->scan = loop_timer_create(workplace->loop, handler_files_scan, handlers);
-  handlers->bury = loop_timer_create(workplace->loop, on_bury, handlers);
+  handlers->bury = loop_timer_create(workplace->loop, handler_workers_bury, handlers);
+  handlers->turn = loop_timer_create(workplace->loop, handler_workers_turn, handlers);
+  exclusions_init(&handlers->exclusions, on_turn, handlers);
   return handlers;
 }
 
@@ -243,9 +108,10 @@ void handlers_destroy(struct handlers *handlers)
   struct handler *handler;
   while ((handler = TAILQ_FIRST(&handlers->all)))
     handler_remove(handler);
-  on_bury(handlers);
+  handler_workers_bury(handlers);
   loop_timer_destroy(handlers->scan);
   loop_timer_destroy(handlers->bury);
+  loop_timer_destroy(handlers->turn);
   sources_destroy(handlers->sources);
   json_decref(handlers->settings);
   free(handlers->directory_fault);
@@ -309,8 +175,7 @@ void handlers_stop(struct handlers *handlers)
   struct handler *handler;
   TAILQ_FOREACH(handler, &handlers->all, link) {
     handler_ticks_stop(handler);
-    if (handler->worker)
-      worker_recall(handler->worker);
+    handler_recall(handler);
     handlers->ports.room(handlers->ports.context, handler->type); /* none */
   }
 }
@@ -328,6 +193,14 @@ enum command_policy handlers_policy(const struct handlers *handlers, const char 
 {
   const struct handler *handler = handler_find(handlers, type);
   return handler && handler->current ? handler->current->policy : COMMAND_REPORT;
+}
+
+enum core_order handlers_order(const struct handlers *handlers, const char *type)
+{
+  const struct handler *handler = handler_find(handlers, type);
+  if (!handler || handler->crew.rules.workers <= 1)
+    return CORE_ORDER_TYPE;
+  return handler->crew.rules.ordered ? CORE_ORDER_ENDPOINT : CORE_ORDER_NONE;
 }
 
 double handlers_poll_s(const struct handlers *handlers, const char *type)

@@ -10,7 +10,7 @@
 #ifndef KAALUA_HOST_HANDLERS_H
 #define KAALUA_HOST_HANDLERS_H
 
-#include "core/command.h"
+#include "core/core.h"
 #include "host/worker.h"
 #include "host/workplace.h"
 
@@ -81,12 +81,16 @@ size_t handlers_room(const struct handlers *handlers, const char *type);
  * there and has room, and needs no other transaction than the one that accepts them. */
 size_t handlers_room_ahead(const struct handlers *handlers, const char *type);
 
-/* So many of a type were handed out and come to handlers_run() once they are durable as
- * running; they take room until then. */
-void handlers_handed_out(struct handlers *handlers, const char *type, size_t count);
+/* Whether one of this endpoint (borrowed until it ends) can be taken. CORE_TAKE: it comes to
+ * handlers_run() once it is durable as running, and takes room until then. CORE_PASS: not as
+ * long as others of its endpoint have not ended. */
+enum core_answer handlers_offer(struct handlers *handlers, const char *type, const char *endpoint);
 
 /* One of them does not come: it is queued again. */
-void handlers_withdrawn(struct handlers *handlers, const char *type);
+void handlers_withdrawn(struct handlers *handlers, const char *type, const char *endpoint);
+
+/* The order that a type's handler keeps. */
+enum core_order handlers_order(const struct handlers *handlers, const char *type);
 
 /* What becomes of a type's command that was interrupted: its handler's on_interrupt. */
 enum command_policy handlers_policy(const struct handlers *handlers, const char *type);

@@ -3,6 +3,7 @@
 #include "base/frame.h"
 #include "base/memory.h"
 #include "base/worker_frames.h"
+#include "host/crew.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -77,6 +78,7 @@ struct version *version_create(const char *type, const char *path, const char *c
   version->hash = version_hash(library->hash, text, text_bytes);
   version->timeout_ms = TIMEOUT_DEFAULT_MS;
   version->has_run = true;
+  version->workers = 1;
   version->needs = json_object();
   return version;
 }
@@ -96,6 +98,7 @@ void version_drop(struct version *version)
   source_clear(&version->source);
   library_drop(version->library);
   free(version->summary);
+  free(version->exclusive);
   json_decref(version->needs);
   free(version);
 }
@@ -108,6 +111,15 @@ static enum command_policy read_policy(const json_t *contract)
   return name && !strcmp(name, "resume") ? COMMAND_RESUME : COMMAND_REPORT;
 }
 
+static void read_workers(struct version *version, const json_t *contract)
+{
+  json_int_t workers = json_integer_value(json_object_get(contract, "workers"));
+  version->workers = workers >= 1 && workers <= CREW_WORKERS_MAX ? (size_t)workers : 1;
+  version->ordered = json_is_true(json_object_get(contract, "ordered"));
+  free(version->exclusive);
+  version->exclusive = memory_text(json_string_value(json_object_get(contract, "exclusive")));
+}
+
 void version_set_contract(struct version *version, const json_t *contract)
 {
   double timeout_s = json_number_value(json_object_get(contract, "timeout_s"));
@@ -116,6 +128,7 @@ void version_set_contract(struct version *version, const json_t *contract)
   free(version->summary);
   version->summary = memory_text(json_string_value(json_object_get(contract, "summary")));
   version->has_run = json_is_true(json_object_get(contract, "run"));
+  read_workers(version, contract);
   version->every_s = json_number_value(json_object_get(contract, "every_s"));
   const char *per = json_string_value(json_object_get(contract, "per"));
   version->ticks_per_agent = per && !strcmp(per, "agent");

@@ -49,6 +49,9 @@ struct version {
   int64_t timeout_ms;
   char *summary; /* or NULL */
   bool has_run;          /* it is a command type */
+  size_t workers;        /* at most, 1 to CREW_WORKERS_MAX */
+  bool ordered;          /* with several workers: per endpoint */
+  char *exclusive;       /* the name under which it never runs beside others, or NULL */
   double every_s;        /* of its tick; 0: it has none */
   bool ticks_per_agent;  /* once for all endpoints */
   double poll_s;         /* 0: not said */

@@ -15,6 +15,17 @@ struct saving {
   struct worker_ticket *ticket;
 };
 
+struct offer {
+  struct handlers *handlers;
+  const char *type;
+};
+
+static enum core_answer on_offer(void *context, const char *endpoint)
+{
+  const struct offer *offer = context;
+  return handlers_offer(offer->handlers, offer->type, endpoint);
+}
+
 static void hand_out(struct work *work, const char *type)
 {
   if (!work->is_open) {
@@ -22,8 +33,9 @@ static void hand_out(struct work *work, const char *type)
     return;
   }
   size_t room = handlers_room(work->handlers, type);
-  size_t count = room ? core_hand_out(work->core, type, room) : 0;
-  handlers_handed_out(work->handlers, type, count);
+  struct offer offer = {.handlers = work->handlers, .type = type};
+  if (room)
+    core_hand_out_to(work->core, type, room, on_offer, &offer);
   core_hand_out_ahead(work->core, type, handlers_room_ahead(work->handlers, type));
 }
 
@@ -53,6 +65,7 @@ void work_tell_type(struct work *work, const char *type)
 {
   core_set_poll_interval(work->core, type, (int64_t)(handlers_poll_s(work->handlers, type) * 1000));
   core_set_policy(work->core, type, handlers_policy(work->handlers, type));
+  core_set_order(work->core, type, handlers_order(work->handlers, type));
 }
 
 /* The core's ports */
@@ -71,11 +84,11 @@ static void on_run(void *context, struct command *command)
     handlers_run(work->handlers, command);
 }
 
-static void on_withdrawn(void *context, const char *type)
+static void on_withdrawn(void *context, const char *type, const char *endpoint)
 {
   struct work *work = context;
   if (work->handlers)
-    handlers_withdrawn(work->handlers, type);
+    handlers_withdrawn(work->handlers, type, endpoint);
 }
 
 static struct saving *find_saving(struct work *work, const struct command *command)

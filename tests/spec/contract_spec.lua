@@ -65,8 +65,15 @@ return {
       { 'sumary = "x"', 'sumary: unknown key, did you mean "summary"?' },
       { "timeout = 3", 'timeout: unknown key, did you mean "timeout_s"?' },
       { "colour = 3", "colour: unknown key, known: summary, needs, settings, params, timeout_s, memory_mib, "
-        .. "max_age_s, on_interrupt, poll_s, every_s, per, tick, run, resume" },
-      { "workers = 2", "workers: unknown key, not in this version of kaalua" },
+        .. "max_age_s, workers, ordered, exclusive, on_interrupt, poll_s, every_s, per, tick, run, resume" },
+      { "workers = 0", "workers: expected integer from 1 to 64, got 0" },
+      { "workers = 65", "workers: expected integer from 1 to 64, got 65" },
+      { "workers = 2.5", "workers: expected integer from 1 to 64, got 2.5" },
+      { 'ordered = "yes"', 'ordered: expected boolean, got "yes"' },
+      { "exclusive = true", 'exclusive: expected a name of letters, digits, "_", "-" and ".", at most '
+        .. '64, as in "valves", got true' },
+      { 'exclusive = ""', 'exclusive: expected a name of letters, digits, "_", "-" and ".", at most '
+        .. '64, as in "valves", got ""' },
       { "max_age_s = 0", "max_age_s: expected number from 0.1 to 2592000, got 0" },
       { "max_age_s = 2592001", "max_age_s: expected number from 0.1 to 2592000, got 2592001" },
       { 'on_interrupt = "again"',
@@ -135,6 +142,22 @@ return {
     assert.same({ "report", false, false, 2592000 }, policy "max_age_s = 30 * 86400")
   end)
 
+  it("says how many commands run at the same time, and beside what", function()
+    local function described(keys)
+      local checked, faults = check("return { run = function() end, " .. keys .. " }")
+      assert.same({}, faults)
+      local all = contract.describe(checked)
+      return { all.workers or false, all.ordered or false, all.exclusive or false }
+    end
+    assert.same({ false, false, false }, described "")
+    assert.same({ 1, false, false }, described "workers = 1, ordered = false")
+    assert.same({ 64, true, false }, described "workers = 64.0, ordered = true")
+    assert.same({ false, true, "a.B-c_9" }, described 'ordered = true, exclusive = "a.B-c_9"')
+    local checked, faults = check 'return { every_s = 3, tick = function() end, exclusive = "bus" }'
+    assert.same({}, faults)
+    assert.equal("bus", contract.describe(checked).exclusive)
+  end)
+
   it("says what a tick lacks", function()
     local tick = "tick = function() end"
     local write_run = '; write: run = function(command) return 200, "OK" end'
@@ -152,6 +175,8 @@ return {
         '4: per: expected one of "endpoint", "agent", got "device"' },
       { { tick, "every_s = 3", "poll_s = 5" }, "4: poll_s: without a run" .. write_run },
       { { tick, "every_s = 3", "params = {}" }, "4: params: without a run" .. write_run },
+      { { tick, "every_s = 3", "workers = 2" }, "4: workers: without a run" .. write_run },
+      { { tick, "every_s = 3", "ordered = true" }, "4: ordered: without a run" .. write_run },
       { { tick, "every_s = 3", "max_age_s = 5" }, "4: max_age_s: without a run" .. write_run },
       { { tick, "every_s = 3", "resume = print" }, "4: resume: without a run" .. write_run },
       { { tick, "every_s = 3", 'on_interrupt = "resume"' },

@@ -43,6 +43,7 @@ local ANSWERS = {
   blink = { { nil, 200, "OK", true } },
   disk = { { nil, 200, "OK", { free_kb = 40 } } },
   barrier = { { nil, 200, "OK" } },
+  ["read-meter"] = { { nil, 200, "OK", { endpoint = "test-endpoint" } } },
   count = { { nil, 200, "OK", 1 } },
   fill = { { { slots = 3 }, 200, "OK", { filled = 3 } }, { nil, 400, true } },
   ["restart-machine"] = { { "new kernel", nil, nil } },
@@ -94,7 +95,7 @@ describe("lua/README.md", function()
       end
       handlers = handlers + (type and 1 or 0)
     end
-    assert.is_true(handlers >= 13)
+    assert.is_true(handlers >= 14)
   end)
 
   it("counts on from what is kept, and takes a read that fails for no 0", function()
@@ -150,6 +151,11 @@ describe("lua/README.md", function()
     assert.equal(10, device.contract.max_age_s)
     device = testing.device(directory .. "/handlers/restart-machine.lua")
     assert.equal("resume", device.contract.on_interrupt)
+  end)
+
+  it("reads four meters at the same time, each in order", function()
+    local device = testing.device(directory .. "/handlers/read-meter.lua")
+    assert.same({ 4, true }, { device.contract.workers, device.contract.ordered })
   end)
 
   it("blinks as long as it says", function()

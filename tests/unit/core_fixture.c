@@ -70,10 +70,11 @@ static void on_run(void *context, struct command *command)
     f->ran(f->user, command);
 }
 
-static void on_withdrawn(void *context, const char *type)
+static void on_withdrawn(void *context, const char *type, const char *endpoint)
 {
   struct fixture *f = context;
   assert_non_null(type);
+  assert_non_null(endpoint);
   f->withdrawn++;
 }
 

@@ -56,8 +56,9 @@ struct world {
   struct fixture f;
   uint64_t random;
   uint64_t seed;
-  bool is_orderly; /* arrays are whole, ids are used once, each type has one worker: order can
-                      be checked */
+  bool is_orderly; /* arrays are whole, ids are used once, each type has one worker, or each of
+                      its endpoints, or nobody cares: order can be checked */
+  enum core_order order[2]; /* of types */
   bool is_kind;
   bool is_deadly; /* the host is killed now and then */
   bool is_lossy;  /* and loses its journal; the platform lists exactly what it wants still */
@@ -88,6 +89,35 @@ static uint64_t draw(struct world *w, uint64_t below)
 static bool chance(struct world *w, unsigned percent)
 {
   return draw(w, 100) < percent;
+}
+
+static enum core_order order_of(const struct world *w, const struct command *command)
+{
+  return w->order[command->key.type[0] - 'a'];
+}
+
+/* Whether one worker runs them, one after the other. */
+static bool is_same_worker(const struct world *w, const struct command *a, const struct command *b)
+{
+  enum core_order order = order_of(w, a);
+  return !strcmp(a->key.type, b->key.type) &&
+         (order == CORE_ORDER_TYPE ||
+          (order == CORE_ORDER_ENDPOINT && !strcmp(a->key.endpoint, b->key.endpoint)));
+}
+
+static enum core_answer offer(void *user, const char *endpoint)
+{
+  struct world *w = user;
+  unsigned drawn = (unsigned)draw(w, 100);
+  return drawn < 60 ? CORE_TAKE : drawn < 85 || endpoint[1] == '2' ? CORE_PASS : CORE_STOP;
+}
+
+static void hand_out(struct world *w, const char *type, size_t max)
+{
+  if (chance(w, 50))
+    core_hand_out(w->f.core, type, max);
+  else
+    core_hand_out_to(w->f.core, type, max, offer, w);
 }
 
 #define HOLDS(w, condition)                                                                  \
@@ -139,7 +169,7 @@ static void on_ran(void *user, struct command *command)
   check_run(w, issued, command);
   if (!w->is_deadly)
     HOLDS(w, issued->runs == issued->put_back); /* never twice */
-  if (w->is_orderly && !w->is_deadly && !issued->runs) {
+  if (w->is_orderly && !w->is_deadly && !issued->runs && order_of(w, command) != CORE_ORDER_NONE) {
     HOLDS(w, n + 1 > w->last_run[issued->pair]);
     w->last_run[issued->pair] = n + 1;
   }
@@ -332,7 +362,8 @@ static bool was_stale(const struct world *w, const struct command *command)
 
 static void begin(struct world *w, struct issued *issued, const struct command *command)
 {
-  if (w->is_orderly && !issued->effects && !command->resumes && !was_stale(w, command)) {
+  if (w->is_orderly && !issued->effects && !command->resumes && !was_stale(w, command) &&
+      order_of(w, command) != CORE_ORDER_NONE) {
     HOLDS(w, command->sequence > w->last_begun[issued->pair]);
     w->last_begun[issued->pair] = command->sequence;
   }
@@ -351,14 +382,15 @@ static void put_back(struct world *w, size_t i)
   core_put_back(w->f.core, command);
 }
 
-/* The worker of this type ends; what it has begun has a result. */
-static void end_worker(struct world *w, const char *type)
+/* The worker of this command ends; what it has begun has a result. */
+static void end_worker(struct world *w, const struct command *of)
 {
   struct fixture *f = &w->f;
+  const char *type = of->key.type;
   size_t begun = SIZE_MAX;
   for (size_t i = f->running_count; i-- > 0;) {
     const struct command *command = f->running[i];
-    if (strcmp(command->key.type, type) != 0)
+    if (!is_same_worker(w, of, command))
       continue;
     size_t n = issued_of(w, command->element, command->element_bytes);
     if (w->issued[n].has_begun)
@@ -367,7 +399,7 @@ static void end_worker(struct world *w, const char *type)
       put_back(w, i);
   }
   if (chance(w, 50)) /* the next worker takes some at once */
-    core_hand_out(f->core, type, draw(w, 4));
+    hand_out(w, type, draw(w, 4));
   for (size_t i = 0; i < f->running_count; i++) {
     const struct command *command = f->running[i];
     if (begun != SIZE_MAX && issued_of(w, command->element, command->element_bytes) == begun) {
@@ -386,9 +418,9 @@ static size_t choose_running(struct world *w)
 {
   const struct fixture *f = &w->f;
   size_t chosen = draw(w, f->running_count);
-  const char *type = f->running[chosen]->key.type;
+  const struct command *command = f->running[chosen];
   for (size_t i = 0; w->is_orderly && i < chosen; i++)
-    if (!strcmp(f->running[i]->key.type, type))
+    if (is_same_worker(w, command, f->running[i]))
       return i;
   return chosen;
 }
@@ -403,8 +435,8 @@ static void go_on(struct world *w, bool is_put_back)
   struct command *command = f->running[i];
   size_t n = issued_of(w, command->element, command->element_bytes);
   struct issued *issued = &w->issued[n];
-  if (is_put_back && w->is_orderly) {
-    end_worker(w, command->key.type);
+  if (is_put_back && w->is_orderly && order_of(w, command) != CORE_ORDER_NONE) {
+    end_worker(w, command);
   } else if (is_put_back && !issued->has_begun) {
     put_back(w, i);
   } else if (!issued->has_begun) {
@@ -453,8 +485,10 @@ static struct core_options options_of(const struct world *w)
 
 static void set_policies(struct world *w)
 {
-  for (int t = 0; t < 2; t++)
+  for (int t = 0; t < 2; t++) {
     core_set_policy(w->f.core, types[t], w->policy[t]);
+    core_set_order(w->f.core, types[t], w->order[t]);
+  }
 }
 
 /* The host is killed and started again; what is on its way to the platform arrives, still. */
@@ -502,7 +536,7 @@ static void step(struct world *w)
   case 1: issue(w); break;
   case 2:
   case 3: deliver(w, (int)draw(w, PAIRS), 0); break;
-  case 4: core_hand_out(f->core, type, draw(w, 6)); break;
+  case 4: hand_out(w, type, draw(w, 6)); break;
   case 5: core_hand_out_ahead(f->core, type, draw(w, 4)); break;
   case 6:
   case 7:
@@ -600,6 +634,8 @@ static void live(struct world *w, uint64_t seed, bool is_deadly, bool is_lossy)
   w->is_lossy = is_lossy;
   w->policy[1] = is_deadly ? (enum command_policy)(seed % 3) : COMMAND_REPORT;
   w->is_orderly = seed % 2;
+  w->order[0] = (enum core_order)(seed / 2 % 3);
+  w->order[1] = (enum core_order)(seed / 6 % 3);
   w->is_connected = true;
   w->issued = memory_zeroed(ISSUED_MAX, sizeof *w->issued);
   w->messages = memory_zeroed(MESSAGES_MAX, sizeof *w->messages);

@@ -188,7 +188,7 @@ static void run_command(struct scene *s, struct command *command, int64_t id,
                               .element_bytes = strlen(element),
                               .policy = policy,
                               .attempts = 1};
-  handlers_handed_out(s->handlers, "x", 1);
+  handlers_offer(s->handlers, "x", "E1");
   handlers_run(s->handlers, command);
 }
 
