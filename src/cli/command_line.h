@@ -50,7 +50,7 @@ struct cli_command {
 };
 
 extern const struct cli_command cli_run, cli_call, cli_check, cli_status, cli_history, cli_show,
-    cli_forget;
+    cli_forget, cli_handlers, cli_reload;
 
 /* The exit status for what config_load() returned. */
 int command_line_config_status(int rc);

@@ -21,9 +21,9 @@ static void complain(const char *text)
 /* ---- the socket ---- */
 
 /* Returns a descriptor, or a negative errno with `error` where it is the path. */
-static int dial(const char *path, struct error *error)
+static int dial(const char *path, int patience_s, struct error *error)
 {
-  const struct timeval patience = {.tv_sec = CONTROL_CLIENT_PATIENCE_S};
+  const struct timeval patience = {.tv_sec = patience_s};
   struct unix_address address;
   int rc = unix_address_open(&address, path, error);
   int fd = rc < 0 ? -1 : socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -78,10 +78,11 @@ static int receive_line(int fd, struct buffer *line)
   return -EPIPE;
 }
 
-static int exchange(const struct control_place *place, const json_t *request, struct buffer *answer)
+static int exchange(const struct control_place *place, const json_t *request, int patience_s,
+                    struct buffer *answer)
 {
   struct error error = {0};
-  int fd = dial(place->path, &error);
+  int fd = dial(place->path, patience_s, &error);
   if (fd == -EAGAIN) {
     complain("the agent does not answer: too many ask it, try again");
     return CLI_TRY_AGAIN;
@@ -101,7 +102,7 @@ static int exchange(const struct control_place *place, const json_t *request, st
   close(fd);
   if (rc == -EAGAIN)
     fprintf(stderr, "kaalua: the agent on %s has not answered for %d s\n", place->state,
-            CONTROL_CLIENT_PATIENCE_S);
+            patience_s);
   else if (rc < 0)
     fprintf(stderr, "kaalua: the agent on %s ended while it was asked\n", place->state);
   return rc < 0 ? CLI_TRY_AGAIN : CLI_DONE;
@@ -145,19 +146,25 @@ static int read_answer(struct buffer *line, json_t **answer)
   return status;
 }
 
-int control_client_ask(const struct command_line *line, json_t *request, json_t **answer)
+int control_client_ask_slowly(const struct command_line *line, json_t *request, int patience_s,
+                              json_t **answer)
 {
   struct control_place place;
   struct buffer text = {0};
   int status = control_place_find(&place, line);
   if (status == CLI_DONE)
-    status = exchange(&place, request, &text);
+    status = exchange(&place, request, patience_s, &text);
   if (status == CLI_DONE)
     status = read_answer(&text, answer);
   buffer_clear(&text);
   control_place_clear(&place);
   json_decref(request);
   return status;
+}
+
+int control_client_ask(const struct command_line *line, json_t *request, json_t **answer)
+{
+  return control_client_ask_slowly(line, request, CONTROL_CLIENT_PATIENCE_S, answer);
 }
 
 /* ---- what is asked ---- */

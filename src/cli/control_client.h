@@ -14,6 +14,10 @@ enum { CONTROL_CLIENT_PATIENCE_S = 5, CONTROL_CLIENT_ANSWER_BYTES = 16 * 1024 * 
  * CLI_TRY_AGAIN where it does not answer in time or ends meanwhile. */
 int control_client_ask(const struct command_line *line, json_t *request, json_t **answer);
 
+/* Likewise, and waits `patience_s` for the answer: of what takes a while. */
+int control_client_ask_slowly(const struct command_line *line, json_t *request, int patience_s,
+                              json_t **answer);
+
 /* The part of a request that selects commands: --type and --endpoint of the line, and its first
  * operand as the id. Returns 0, or CLI_USAGE once it has said why. */
 int control_client_select(const struct command_line *line, json_t *request);

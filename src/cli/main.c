@@ -7,7 +7,8 @@
 #include <unistd.h>
 
 static const struct cli_command *const commands[] = {
-    &cli_run, &cli_call, &cli_check, &cli_status, &cli_history, &cli_show, &cli_forget};
+    &cli_run,     &cli_call, &cli_check,  &cli_status, &cli_handlers,
+    &cli_history, &cli_show, &cli_forget, &cli_reload};
 
 enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
 

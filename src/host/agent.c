@@ -229,6 +229,7 @@ static void create_handlers(struct agent *agent)
       .idle_ms = agent->config->worker_idle_ms,
       .endpoints = (const char *const *)agent->config->tokens,
       .endpoint_count = agent->config->token_count,
+      .state = agent->config->state,
   };
   agent->handlers = handlers_create(agent->workplace, &options, &ports);
 }

@@ -39,6 +39,8 @@ static const struct {
     {"history", control_answer_history},
     {"show", control_answer_show},
     {"forget", control_answer_forget},
+    {"handlers", control_answer_handlers},
+    {"reload", control_answer_reload},
 };
 
 static void ask(void *context, struct control_request *request, const char *line, size_t size)
@@ -68,6 +70,8 @@ struct control_answers *control_answers_create(const struct control_sources *sou
   struct control_answers *answers = memory_zeroed(1, sizeof *answers);
   answers->sources = *sources;
   answers->started_ms = clock_monotonic_ms();
+  answers->loop = loop;
+  LIST_INIT(&answers->reloadings);
   const struct control_options options = {
       .path = sources->config->control, .context = answers, .ask = ask, .refusal = refusal_line};
   struct error error = {0};
@@ -81,6 +85,7 @@ void control_answers_close(struct control_answers *answers)
   if (!answers)
     return;
   answers->is_closed = true;
+  control_handlers_close(answers);
   control_close(answers->control);
   answers->control = NULL;
 }

@@ -6,6 +6,13 @@
  *   {"ask": "history", "type", "endpoint", "limit", "before"}   each may be absent
  *   {"ask": "show", "id", "type", "endpoint"}                    the last two may be absent
  *   {"ask": "forget", "id", "type", "endpoint"}
+ *   {"ask": "handlers"}
+ *   {"ask": "reload", "types": […]}                              absent: all that changed or failed
+ *
+ * The answer to `handlers` is {"handlers": handlers_list(), "directories": what is wrong with them},
+ * that to `reload` likewise, of the types that were asked for, each with its "outcome": "new",
+ * "changed", "loaded again", "mended", "unchanged", "faulty" or "removed"; it comes once all is
+ * loaded, or after 10 s as an error with the status 75.
  *
  * An endpoint is a token or the beginning of one. Tokens go out shortened, as in the log, and
  * no other secret goes out; times are ISO 8601, UTC. A command's texts (its element, payload,
@@ -27,7 +34,7 @@
 struct control_sources {
   const struct config *config;
   struct core *core;
-  const struct handlers *handlers;
+  struct handlers *handlers;
   struct journal *journal;
   const struct wire *wire;
   struct journal_start found; /* what the journal was at the start */

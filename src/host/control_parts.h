@@ -1,6 +1,6 @@
 /* What the files of the control socket's answers share: host/control_answers.c takes the
  * requests apart, host/control_reply.c words replies, host/control_inquiry.c asks the journal,
- * host/control_forget.c forgets. Private to these. */
+ * host/control_forget.c forgets, host/control_handlers.c is about handlers. Private to these. */
 #ifndef KAALUA_HOST_CONTROL_PARTS_H
 #define KAALUA_HOST_CONTROL_PARTS_H
 
@@ -11,6 +11,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
+
+struct reloading;
 
 /* Exit statuses of the one who asks. */
 enum { CONTROL_FAILED = 1, CONTROL_USAGE = 2, CONTROL_TRY_AGAIN = 75 };
@@ -18,7 +21,9 @@ enum { CONTROL_FAILED = 1, CONTROL_USAGE = 2, CONTROL_TRY_AGAIN = 75 };
 struct control_answers {
   struct control_sources sources;
   int64_t started_ms;
+  struct loop *loop;
   struct control *control; /* NULL: nobody can ask */
+  LIST_HEAD(, reloading) reloadings; /* that wait for files to be loaded */
   bool is_closed;
 };
 
@@ -75,5 +80,15 @@ void control_answer_show(struct control_answers *answers, struct control_request
                          json_t *asked);
 void control_answer_forget(struct control_answers *answers, struct control_request *request,
                            json_t *asked);
+
+/* ---- handlers (host/control_handlers.c) ---- */
+
+void control_answer_handlers(struct control_answers *answers, struct control_request *request,
+                             json_t *asked);
+void control_answer_reload(struct control_answers *answers, struct control_request *request,
+                           json_t *asked);
+
+/* The agent ends: refuses what still waits. */
+void control_handlers_close(struct control_answers *answers);
 
 #endif

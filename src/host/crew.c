@@ -338,6 +338,15 @@ struct crew_place *crew_longest_idle(const struct crew *crew)
   return found;
 }
 
+size_t crew_workers(const struct crew *crew)
+{
+  size_t count = 0;
+  const struct crew_place *place;
+  TAILQ_FOREACH(place, &crew->places, link)
+    count += place->worker != NULL;
+  return count;
+}
+
 bool crew_rests(const struct crew *crew)
 {
   return busy_places(crew) == 0;

@@ -104,6 +104,9 @@ struct crew_place *crew_find(const struct crew *crew, const struct worker *worke
 struct crew_place *crew_idle_leaver(const struct crew *crew);
 struct crew_place *crew_longest_idle(const struct crew *crew);
 
+/* How many workers there are. */
+size_t crew_workers(const struct crew *crew);
+
 /* Whether nobody has anything to do, and no place is kept. */
 bool crew_rests(const struct crew *crew);
 

@@ -3,7 +3,10 @@
 #ifndef KAALUA_HOST_FAULTS_H
 #define KAALUA_HOST_FAULTS_H
 
+#include "base/buffer.h"
+
 #include <jansson.h>
+#include <stddef.h>
 #include <stdio.h>
 
 /* Appends a fault; `file` is a path, or where the value came from ("--url"). */
@@ -15,7 +18,12 @@ void faults_add(json_t *faults, const char *file, long line, const char *format,
 void faults_add_reported(json_t *faults, const json_t *reported, const char *chunk,
                          const char *path);
 
-/* Prints each as "file:line: message", then the source line, two columns in. */
+/* Appends the fault's source line and a line with a caret below what the message is about, each
+ * behind `indent` spaces and at most `columns` wide (a longer one is cut around the caret), as
+ * printable characters. Nothing where the fault has no source line. */
+void faults_draw(const json_t *fault, size_t indent, size_t columns, struct buffer *out);
+
+/* Prints each as "file:line: message", then the source line, two columns in, with a caret. */
 void faults_print(const json_t *faults, FILE *stream);
 
 #endif

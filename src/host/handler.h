@@ -1,6 +1,7 @@
 /* One entry of the table of handlers, and what its parts share: host/handlers.c keeps
  * the table, host/handler_workers.c starts and ends workers, host/handler_commands.c runs
- * commands, host/handler_ticks.c has ticks called, host/handler_files.c takes the files in. */
+ * commands, host/handler_ticks.c has ticks called, host/handler_files.c takes the files in,
+ * host/handler_kept.c has their last good versions kept across restarts. */
 #ifndef KAALUA_HOST_HANDLER_H
 #define KAALUA_HOST_HANDLER_H
 
@@ -43,6 +44,9 @@ struct handler {
   uint64_t seen_hash;      /* of the content that was tried last */
   bool has_seen;
   char *fault;
+  json_t *faults;          /* all of the file's, as of host/faults.h; NULL: none */
+  int64_t faulty_since_ms; /* wall clock, of the first; 0: none */
+  int64_t taken;           /* versions that were taken into service since the agent started */
   int deaths;
   char *last_death;
   bool died_in_tick, last_was_tick;
@@ -53,6 +57,11 @@ struct handler {
   int64_t retry_wait_ms;
   int passing_loads;       /* in a row that failed and may pass, of one content */
   bool lacks_disk;         /* for the marks of a worker: its commands wait */
+  bool is_kept;            /* `current` comes from the state directory, not from its file */
+  bool candidate_is_kept;
+  bool was_kept_tried;     /* for what was seen last */
+  int stands_in_for;       /* 1 + the number of the directory, unreadable since the start, whose
+                              file the kept version stands in for; 0: none */
   struct loop_timer *idle;
   struct ticks ticks;
   struct loop_timer *tick;
@@ -79,6 +88,8 @@ struct handlers {
   struct exclusions exclusions;
   SLIST_HEAD(, grave) graves; /* workers that are over, destroyed when their call has returned */
   char *directory_fault;
+  struct last_good *last_good; /* NULL: nothing is kept across restarts */
+  bool has_begun_kept;         /* what was kept and has no file was dealt with */
   bool started, ready, stopping;
   bool is_starved; /* no process could be started at the last try: it was said */
 };
@@ -179,5 +190,32 @@ bool handler_files_are_awaited(const struct handler *handler);
 
 /* Forgets the file that is being loaded; not from within its worker's port. */
 void handler_files_drop_candidate(struct handler *handler);
+
+/* Its file cannot be used: takes `text`. */
+void handler_files_set_fault(struct handler *handler, char *text);
+
+/* The part of what is kept across restarts (host/handler_kept.c, host/last_good.h) */
+
+/* The candidate is in service: keeps it, where it is of its file. */
+void handler_kept_taken(struct handler *handler);
+
+/* The file that was gone is there again, as it was. */
+void handler_kept_returned(struct handler *handler);
+
+/* The file is faulty, and was not before. */
+void handler_kept_faulty(struct handler *handler);
+
+/* Nothing serves, the file is faulty: what was kept becomes the candidate, where there is
+ * something that was not tried for this content. May_serve tells whether there is. */
+void handler_kept_fall_back(struct handler *handler);
+bool handler_kept_may_serve(const struct handler *handler);
+
+/* The file is gone for good. */
+void handler_kept_removed(struct handler *handler);
+
+/* The directories were looked at, the files not yet taken: the first time what was kept of a
+ * directory that cannot be read stands in for its files, and what has no file otherwise is
+ * expected to be removed. */
+void handler_kept_scanned(struct handlers *handlers);
 
 #endif

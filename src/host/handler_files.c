@@ -25,10 +25,24 @@ static char *fault_text(const json_t *fault)
               : memory_format("%s: %s", file ? file : "?", message ? message : "?");
 }
 
-static void set_fault(struct handler *handler, char *text)
+/* Takes `text`; NULL: none any more. `list` as WORKER_LOADED reports it, or NULL. */
+static void set_fault(struct handler *handler, char *text, const json_t *list)
 {
   free(handler->fault);
   handler->fault = text;
+  json_decref(handler->faults);
+  handler->faults = list ? json_incref((json_t *)list) : NULL;
+  if (!text) {
+    handler->faulty_since_ms = 0;
+  } else if (!handler->faulty_since_ms) {
+    handler->faulty_since_ms = clock_wall_ms();
+    handler_kept_faulty(handler);
+  }
+}
+
+void handler_files_set_fault(struct handler *handler, char *text)
+{
+  set_fault(handler, text, NULL);
 }
 
 bool handler_files_are_awaited(const struct handler *handler)
@@ -39,6 +53,7 @@ bool handler_files_are_awaited(const struct handler *handler)
 static void log_fault(const struct handler *handler, const char *text)
 {
   const char *service = handler->current                     ? "the last good version"
+                        : handler_kept_may_serve(handler)    ? "the last good version, once loaded"
                         : handler_files_are_awaited(handler) ? "none: its commands wait"
                                                              : "none: 503";
   log_error(handler->type, text, "service", service);
@@ -50,22 +65,37 @@ static void take_faults(struct handler *handler, const json_t *faults)
     char *text = fault_text(json_array_get(faults, i));
     log_fault(handler, text);
     if (i == 0)
-      set_fault(handler, text);
+      set_fault(handler, text, faults);
     else
       free(text);
   }
+}
+
+static void log_taken(const struct handler *handler, const struct version *version)
+{
+  char since[CLOCK_STAMP_BYTES];
+  clock_stamp(handler->faulty_since_ms, since);
+  if (handler->candidate_is_kept)
+    log_warn(handler->type, "in service by the last good version", "since", since, "file",
+             version->path);
+  else
+    log_info(handler->type, handler->current ? "changed version is in service" : "in service",
+             "file", version->path);
 }
 
 static void take_version(struct handler *handler, struct worker *worker, const json_t *report)
 {
   struct version *version = handler->candidate;
   version_set_contract(version, json_object_get(report, "contract"));
-  log_info(handler->type, handler->current ? "changed version is in service" : "in service", "file",
-           version->path);
-  set_fault(handler, NULL);
-  handler->retry_wait_ms = 0;
-  handler->passing_loads = 0;
+  log_taken(handler, version);
+  handler->taken++;
+  if (!handler->candidate_is_kept) {
+    set_fault(handler, NULL, NULL);
+    handler->retry_wait_ms = 0;
+    handler->passing_loads = 0;
+  }
   handler_serve(handler, version, worker);
+  handler_kept_taken(handler);
 }
 
 /* The file may be good: a busy boot, or somebody ended the worker. */
@@ -76,6 +106,20 @@ static void plan_retry(struct handler *handler)
     handler->retry_wait_ms = RETRY_MAX_MS;
   handler->retry_at_ms = clock_monotonic_ms() + handler->retry_wait_ms;
   handler->passing_loads++;
+}
+
+static void take_faulty(struct handler *handler, const json_t *report)
+{
+  const json_t *faults = json_object_get(report, "faults");
+  if (json_is_true(json_object_get(report, "passing")) && !handler->retry_at_ms)
+    plan_retry(handler);
+  if (!handler->candidate_is_kept) {
+    take_faults(handler, faults);
+    return;
+  }
+  char *text = fault_text(json_array_get(faults, 0));
+  log_error(handler->type, "the last good version does not load, either", "reason", text);
+  free(text);
 }
 
 /* A version that once was good does not load any more (a device is gone, memory
@@ -136,15 +180,16 @@ void handler_files_loaded(void *context, struct worker *worker, const json_t *re
   bool was_asked_for = handler_is_asked_for(handler);
   handler->loading = NULL;
   if (json_array_size(faults)) {
-    if (json_is_true(json_object_get(report, "passing")))
-      plan_retry(handler);
-    take_faults(handler, faults);
+    take_faulty(handler, report);
     handler_bury(handler->table, worker);
   } else {
     take_version(handler, worker, report);
   }
   version_drop(handler->candidate);
   handler->candidate = NULL;
+  handler->candidate_is_kept = false;
+  if (handler->fault)
+    handler_kept_fall_back(handler);
   if (handler->table->ready && handler_is_asked_for(handler) != was_asked_for)
     handler->table->ports.changed(handler->table->ports.context);
   start_loads(handler->table);
@@ -157,6 +202,7 @@ void handler_files_drop_candidate(struct handler *handler)
   handler->loading = NULL;
   version_drop(handler->candidate);
   handler->candidate = NULL;
+  handler->candidate_is_kept = false;
 }
 
 /* Takes a file that is there. Returns whether its type is asked for from now on. */
@@ -171,8 +217,12 @@ static bool take_file(struct handlers *handlers, const struct source_file *file)
     free(type);
   bool was_asked_for = !is_new && handler_is_asked_for(handler);
   handler->absent_since_ms = 0;
-  if (handler->is_removed && handler->current)
+  if (handler->stands_in_for)
+    return false;
+  if (handler->is_removed && handler->current) {
     handler_ticks_start(handler);
+    handler_kept_returned(handler);
+  }
   handler->is_removed = false;
   if (handler->retry_at_ms && clock_monotonic_ms() >= handler->retry_at_ms) {
     handler->retry_at_ms = 0;
@@ -186,12 +236,14 @@ static bool take_file(struct handlers *handlers, const struct source_file *file)
   if (handler->has_seen) /* another content */
     handler->retry_wait_ms = handler->passing_loads = 0;
   handler->has_seen = true;
+  handler->was_kept_tried = false;
   handler->seen_hash = hash;
   handler->retry_at_ms = 0;
   handler_files_drop_candidate(handler);
   if (file->fault) {
-    set_fault(handler, memory_format("%s: %s", file->name, file->fault));
+    set_fault(handler, memory_format("%s: %s", file->name, file->fault), NULL);
     log_fault(handler, handler->fault);
+    handler_kept_fall_back(handler);
     handlers->ports.room(handlers->ports.context, handler->type); /* 503 is an answer, too */
   } else {
     handler->candidate =
@@ -206,6 +258,8 @@ static bool take_removal(struct handler *handler)
 {
   struct handlers *handlers = handler->table;
   bool was_served = !handler->is_removed;
+  if (was_served || !handler->current)
+    handler_kept_removed(handler);
   if (was_served) {
     log_info(handler->type, handler_is_asked_for(handler) ? "removed: its commands are answered 501"
                                                           : "removed: it ticks no more");
@@ -226,7 +280,7 @@ static bool take_removals(struct handlers *handlers)
   struct handler *handler = TAILQ_FIRST(&handlers->all);
   while (handler) {
     struct handler *following = TAILQ_NEXT(handler, link);
-    if (sources_find(handlers->sources, handler->type))
+    if (handler->stands_in_for || sources_find(handlers->sources, handler->type))
       handler->absent_since_ms = 0;
     else if (!handler->absent_since_ms)
       handler->absent_since_ms = now;
@@ -261,6 +315,7 @@ void handler_files_scan(void *context)
   bool changed = false;
   sources_scan(handlers->sources);
   tell_directory_faults(handlers);
+  handler_kept_scanned(handlers);
   const struct source_file *file;
   for (size_t i = 0; (file = sources_at(handlers->sources, i)); i++)
     if (!source_file_is_library(file))

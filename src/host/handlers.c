@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "host/handler.h"
+#include "host/last_good.h"
 #include "kp/name.h"
 
 #include <errno.h>
@@ -37,8 +38,9 @@ void handler_count_death(struct handler *handler, const char *how)
   if (handler->deaths == HANDLER_DEATHS_MAX)
     log_error(handler->type,
               !handler->current || handler->current->has_run
-                  ? "quarantined: its commands are answered 503 until its file changes"
-                  : "quarantined: it does not tick until its file changes",
+                  ? "quarantined: its commands are answered 503 until its file changes, or "
+                    "`kaalua reload`"
+                  : "quarantined: it does not tick until its file changes, or `kaalua reload`",
               "last", how);
 }
 
@@ -69,6 +71,7 @@ void handler_remove(struct handler *handler)
   loop_timer_destroy(handler->tick);
   free(handler->tick_faults.last);
   free(handler->fault);
+  json_decref(handler->faults);
   free(handler->last_death);
   free(handler->type);
   free(handler);
@@ -92,6 +95,7 @@ struct handlers *handlers_create(const struct workplace *workplace,
   handlers->idle_ms = options->idle_ms ? options->idle_ms : IDLE_MS;
   handlers->endpoints = options->endpoints;
   handlers->endpoint_count = options->endpoint_count;
+  handlers->last_good = options->state ? last_good_create(options->state, 0) : NULL;
   TAILQ_INIT(&handlers->all);
   SLIST_INIT(&handlers->graves);
   handlers->scan = loop_timer_create(workplace->loop, handler_files_scan, handlers);
@@ -115,6 +119,7 @@ void handlers_destroy(struct handlers *handlers)
   sources_destroy(handlers->sources);
   json_decref(handlers->settings);
   free(handlers->directory_fault);
+  last_good_destroy(handlers->last_good);
   free(handlers);
 }
 
@@ -131,6 +136,49 @@ void handlers_rescan(struct handlers *handlers)
     if (handler->fault || handler->deaths >= HANDLER_DEATHS_MAX)
       handler->has_seen = false; /* what loads leaves quarantine, too */
   handlers_start(handlers);
+}
+
+static void forgive(struct handler *handler)
+{
+  if (handler->deaths < HANDLER_DEATHS_MAX || !handler->fault)
+    return;
+  handler->deaths = 0; /* its file does not end the quarantine: it is faulty */
+  handler_ticks_go_on(handler);
+  handler->table->ports.room(handler->table->ports.context, handler->type);
+}
+
+int handlers_reload(struct handlers *handlers, const char *const *types, size_t count)
+{
+  if (handlers->stopping)
+    return -ESHUTDOWN;
+  handlers_rescan(handlers);
+  for (size_t i = 0; i < count; i++) {
+    struct handler *handler = handler_find(handlers, types[i]);
+    if (handler)
+      handler->has_seen = false;
+  }
+  struct handler *handler;
+  TAILQ_FOREACH(handler, &handlers->all, link)
+    forgive(handler);
+  handler_files_scan(handlers);
+  return 0;
+}
+
+bool handlers_are_settled(const struct handlers *handlers)
+{
+  const struct handler *handler;
+  if (!handlers->ready)
+    return false;
+  TAILQ_FOREACH(handler, &handlers->all, link)
+    if (handler->candidate || (handler->absent_since_ms && !handler->is_removed))
+      return false;
+  return true;
+}
+
+bool handlers_have(const struct handlers *handlers, const char *type)
+{
+  const struct handler *handler = handler_find(handlers, type);
+  return handler && !handler->is_removed;
 }
 
 bool handlers_are_ready(const struct handlers *handlers)

@@ -51,6 +51,8 @@ struct handlers_options {
   int64_t idle_ms;        /* how long a worker stays without work; 0: 60,000 */
   const char *const *endpoints; /* tokens, for ticks; borrowed for the table's life */
   size_t endpoint_count;
+  const char *state; /* directory, for the last good versions (host/last_good.h); NULL: they are
+                        not kept */
 };
 
 /* Returns owned. The workplace outlives it. */
@@ -64,6 +66,18 @@ void handlers_start(struct handlers *handlers);
 
 /* Looks at the files now, and tries those again that were found faulty. */
 void handlers_rescan(struct handlers *handlers);
+
+/* Likewise, at once, and loads each of these types in a fresh worker also where its file is as it
+ * was. handlers_are_settled() tells when it is over. Returns 0, or -ESHUTDOWN after
+ * handlers_stop(). */
+int handlers_reload(struct handlers *handlers, const char *const *types, size_t count);
+
+/* Whether nothing is being loaded or about to be, and no file is missing that may be just being
+ * replaced. */
+bool handlers_are_settled(const struct handlers *handlers);
+
+/* Whether there is a file of the type, faulty or not. */
+bool handlers_have(const struct handlers *handlers, const char *type);
 
 /* Whether every file seen at the start was loaded or found faulty. */
 bool handlers_are_ready(const struct handlers *handlers);

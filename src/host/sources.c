@@ -33,6 +33,7 @@ struct directory {
   struct source_file *files;
   size_t count;
   char *fault; /* of the directory itself */
+  bool was_read;
 };
 
 struct sources {
@@ -263,6 +264,7 @@ static void scan_directory(struct directory *directory)
   clear_files(directory->files, directory->count);
   directory->files = found.files;
   directory->count = found.count;
+  directory->was_read = true;
 }
 
 /* "lib/drivers/valve.lua" → "drivers.valve"; returns owned. */
@@ -364,9 +366,43 @@ char *sources_type_of(const struct source_file *file)
   return memory_copied(file->name, strlen(file->name) - 4);
 }
 
+const char *sources_shadowed(const struct sources *sources, const struct source_file *file,
+                             size_t n)
+{
+  for (int i = file->directory - 1; i >= 0; i--) {
+    const struct directory *directory = &sources->directories[i];
+    const struct source_file *earlier = find_name(directory->files, directory->count, file->name);
+    if (earlier && n-- == 0)
+      return earlier->path;
+  }
+  return NULL;
+}
+
 struct library *sources_library(const struct sources *sources)
 {
   return sources->library;
+}
+
+int sources_directory_of(const struct sources *sources, const char *path)
+{
+  const char *slash = strrchr(path, '/');
+  for (size_t i = sources->count; slash && i-- > 0;) {
+    const char *directory = sources->directories[i].path;
+    size_t size = strlen(directory);
+    if (path + size == slash && !strncmp(directory, path, size))
+      return (int)i;
+  }
+  return -1;
+}
+
+bool sources_directory_was_read(const struct sources *sources, int directory)
+{
+  return sources->directories[directory].was_read;
+}
+
+const char *sources_directory_fault(const struct sources *sources, int directory)
+{
+  return sources->directories[directory].fault;
 }
 
 const char *sources_fault(const struct sources *sources, size_t n)

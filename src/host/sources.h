@@ -46,8 +46,21 @@ bool source_file_is_library(const struct source_file *file);
 /* The type that a file serves: its name without ".lua"; returns owned. */
 char *sources_type_of(const struct source_file *file);
 
+/* The path of the n-th file of the same name in earlier directories, the nearest first; NULL
+ * past the last. Borrowed until the next scan. */
+const char *sources_shadowed(const struct sources *sources, const struct source_file *file,
+                             size_t n);
+
 /* The libraries of the last scan; borrowed. */
 struct library *sources_library(const struct sources *sources);
+
+/* The number of the directory that holds the handler's file `path`, -1 where none is. */
+int sources_directory_of(const struct sources *sources, const char *path);
+
+/* Whether a directory could be read at any scan, and what is wrong with it ("path: what", NULL:
+ * nothing); borrowed until the next scan. */
+bool sources_directory_was_read(const struct sources *sources, int directory);
+const char *sources_directory_fault(const struct sources *sources, int directory);
 
 /* The n-th fault of the directories themselves, as "path: what"; NULL past the
  * last. Borrowed until the next scan. */
