@@ -102,50 +102,12 @@ static json_t *outcomes(const struct reloading *reloading)
   return list;
 }
 
-static void finish(struct reloading *reloading)
-{
-  LIST_REMOVE(reloading, link);
-  loop_timer_destroy(reloading->timer);
-  json_decref(reloading->before);
-  json_decref(reloading->asked);
-  free(reloading->types);
-  free(reloading);
-}
-
-static void look(void *context)
-{
-  struct reloading *reloading = context;
-  const struct handlers *handlers = reloading->answers->sources.handlers;
-  int64_t now_ms = clock_monotonic_ms();
-  if (handlers_are_settled(handlers)) {
-    control_reply(reloading->request,
-                  json_pack("{s:o,s:o}", "handlers", outcomes(reloading), "directories",
-                            handlers_directory_faults(handlers)));
-    finish(reloading);
-  } else if (now_ms >= reloading->ends_ms) {
-    control_refuse(reloading->request, CONTROL_TRY_AGAIN,
-                   "reload: files are still being loaded after %d s; kaalua handlers shows which",
-                   PATIENCE_MS / 1000);
-    finish(reloading);
-  } else {
-    loop_timer_set(reloading->timer, now_ms + LOOK_MS);
-  }
-}
-
-void control_handlers_close(struct control_answers *answers)
-{
-  struct reloading *reloading;
-  while ((reloading = LIST_FIRST(&answers->reloadings))) {
-    control_refuse(reloading->request, CONTROL_TRY_AGAIN, "reload: the agent ends");
-    finish(reloading);
-  }
-}
-
-/* The first that there is no handler for, or NULL. */
+/* The first that there is no handler for, nor was, or NULL. */
 static const char *find_unknown(const struct reloading *reloading)
 {
   for (size_t i = 0; i < reloading->type_count; i++)
-    if (!handlers_have(reloading->answers->sources.handlers, reloading->types[i]))
+    if (!handlers_have(reloading->answers->sources.handlers, reloading->types[i]) &&
+        !json_object_get(reloading->before, reloading->types[i]))
       return reloading->types[i];
   return NULL;
 }
@@ -164,6 +126,53 @@ static void refuse_unknown(struct reloading *reloading, const char *type)
                  near ? ", did you mean " : "", near ? near : "", near ? "?" : "");
   free(names);
   json_decref(known);
+}
+
+static void finish(struct reloading *reloading)
+{
+  LIST_REMOVE(reloading, link);
+  loop_timer_destroy(reloading->timer);
+  json_decref(reloading->before);
+  json_decref(reloading->asked);
+  free(reloading->types);
+  free(reloading);
+}
+
+static void answer(struct reloading *reloading)
+{
+  const char *unknown = find_unknown(reloading);
+  if (unknown)
+    refuse_unknown(reloading, unknown);
+  else
+    control_reply(reloading->request,
+                  json_pack("{s:o,s:o}", "handlers", outcomes(reloading), "directories",
+                            handlers_directory_faults(reloading->answers->sources.handlers)));
+}
+
+static void look(void *context)
+{
+  struct reloading *reloading = context;
+  int64_t now_ms = clock_monotonic_ms();
+  if (handlers_are_settled(reloading->answers->sources.handlers)) {
+    answer(reloading);
+    finish(reloading);
+  } else if (now_ms >= reloading->ends_ms) {
+    control_refuse(reloading->request, CONTROL_TRY_AGAIN,
+                   "reload: files are still being loaded after %d s; kaalua handlers shows which",
+                   PATIENCE_MS / 1000);
+    finish(reloading);
+  } else {
+    loop_timer_set(reloading->timer, now_ms + LOOK_MS);
+  }
+}
+
+void control_handlers_close(struct control_answers *answers)
+{
+  struct reloading *reloading;
+  while ((reloading = LIST_FIRST(&answers->reloadings))) {
+    control_refuse(reloading->request, CONTROL_TRY_AGAIN, "reload: the agent ends");
+    finish(reloading);
+  }
 }
 
 static bool read_types(struct reloading *reloading, const json_t *types)
@@ -190,14 +199,9 @@ static void reload(struct reloading *reloading)
   log_info("handler", "reload", "types", buffer_text(&types));
   buffer_clear(&types);
   reloading->before = by_type(handlers);
-  int rc = handlers_reload(handlers, reloading->types, reloading->type_count);
-  const char *unknown = rc < 0 ? NULL : find_unknown(reloading);
-  if (rc < 0) {
+  if (handlers_reload(handlers, reloading->types, reloading->type_count) < 0) {
     control_refuse(reloading->request, CONTROL_TRY_AGAIN,
                    "reload: nothing is loaded while the agent ends, or the journal is read-only");
-    finish(reloading);
-  } else if (unknown) {
-    refuse_unknown(reloading, unknown);
     finish(reloading);
   } else {
     look(reloading);

@@ -1,12 +1,14 @@
 /* One entry of the table of handlers, and what its parts share: host/handlers.c keeps
  * the table, host/handler_workers.c starts and ends workers, host/handler_commands.c runs
  * commands, host/handler_ticks.c has ticks called, host/handler_files.c takes the files in,
- * host/handler_kept.c has their last good versions kept across restarts. */
+ * host/handler_scan.c looks for them, host/handler_kept.c has their last good versions kept
+ * across restarts. */
 #ifndef KAALUA_HOST_HANDLER_H
 #define KAALUA_HOST_HANDLER_H
 
 #include "host/crew.h"
 #include "host/exclusion.h"
+#include "host/handler_scan.h"
 #include "host/handlers.h"
 #include "host/sources.h"
 #include "host/ticks.h"
@@ -51,7 +53,6 @@ struct handler {
   char *last_death;
   bool died_in_tick, last_was_tick;
   size_t in_flight; /* commands with its workers */
-  int64_t absent_since_ms; /* 0: the file is there */
   bool is_removed;         /* away for good; kept while its last commands run */
   int64_t retry_at_ms;     /* of a fault that may pass; 0: none */
   int64_t retry_wait_ms;
@@ -82,7 +83,7 @@ struct handlers {
   const char *const *endpoints;
   size_t endpoint_count;
   TAILQ_HEAD(, handler) all;
-  struct loop_timer *scan;
+  struct handler_scan *scan;
   struct loop_timer *bury;
   struct loop_timer *turn; /* of who waits for an exclusive name */
   struct exclusions exclusions;
@@ -90,6 +91,8 @@ struct handlers {
   char *directory_fault;
   struct last_good *last_good; /* NULL: nothing is kept across restarts */
   bool has_begun_kept;         /* what was kept and has no file was dealt with */
+  json_t *forgettable;         /* object: types that were kept and had no file at the start */
+  struct loop_timer *forget;   /* then they are forgotten, where they still have none */
   bool started, ready, stopping;
   bool is_starved; /* no process could be started at the last try: it was said */
 };
@@ -179,8 +182,9 @@ void handler_ticks_ended(void *handler, struct worker *worker, const char *endpo
 
 /* The files' part (host/handler_files.c) */
 
-/* Looks at the directories and starts what is new; the callback of the timer. */
-void handler_files_scan(void *handlers);
+/* The directories were looked at: starts what is new, drops what was removed, tries again
+ * what could not be started. */
+void handler_files_take(struct handlers *handlers);
 
 /* The worker that loads a file has reported; the port of every worker. */
 void handler_files_loaded(void *handler, struct worker *worker, const json_t *report);
@@ -199,9 +203,6 @@ void handler_files_set_fault(struct handler *handler, char *text);
 /* The candidate is in service: keeps it, where it is of its file. */
 void handler_kept_taken(struct handler *handler);
 
-/* The file that was gone is there again, as it was. */
-void handler_kept_returned(struct handler *handler);
-
 /* The file is faulty, and was not before. */
 void handler_kept_faulty(struct handler *handler);
 
@@ -215,7 +216,10 @@ void handler_kept_removed(struct handler *handler);
 
 /* The directories were looked at, the files not yet taken: the first time what was kept of a
  * directory that cannot be read stands in for its files, and what has no file otherwise is
- * expected to be removed. */
+ * forgotten after a while. */
 void handler_kept_scanned(struct handlers *handlers);
+
+/* The callback of the timer for that. */
+void handler_kept_forget(void *handlers);
 
 #endif

@@ -8,8 +8,6 @@
 #include <string.h>
 
 enum {
-  SCAN_MS = 1000,
-  ABSENT_MS = 2000, /* a removal is often the first half of a replacement */
   LOADING_MAX = 8,  /* at the same time */
   RETRY_MS = 1000,  /* of a load that ended in a death or took too long; doubling … */
   RETRY_MAX_MS = 300000, /* … up to this */
@@ -160,9 +158,10 @@ static void start_loads(struct handlers *handlers)
     if (handler->loading)
       loading++;
     else
-      waiting++; /* the next scan tries again where no process could be started */
+      waiting++; /* the next look tries again where no process could be started */
   }
-  if (handlers->started && !handlers->ready && !loading && !waiting) {
+  if (handlers->started && !handlers->ready && !loading && !waiting &&
+      !sources_are_settling(handlers->sources)) {
     handlers->ready = true;
     handlers->ports.changed(handlers->ports.context);
   }
@@ -216,28 +215,20 @@ static bool take_file(struct handlers *handlers, const struct source_file *file)
   else
     free(type);
   bool was_asked_for = !is_new && handler_is_asked_for(handler);
-  handler->absent_since_ms = 0;
   if (handler->stands_in_for)
     return false;
-  if (handler->is_removed && handler->current) {
-    handler_ticks_start(handler);
-    handler_kept_returned(handler);
-  }
   handler->is_removed = false;
   if (handler->retry_at_ms && clock_monotonic_ms() >= handler->retry_at_ms) {
     handler->retry_at_ms = 0;
     handler->has_seen = false;
   }
-  struct library *library = sources_library(handlers->sources);
-  uint64_t hash = file->fault ? version_hash(1, file->fault, strlen(file->fault))
-                              : version_hash(library->hash, file->text, file->text_bytes);
-  if (handler->has_seen && handler->seen_hash == hash)
+  if (handler->has_seen && handler->seen_hash == file->hash)
     return handler_is_asked_for(handler) && !was_asked_for;
   if (handler->has_seen) /* another content */
     handler->retry_wait_ms = handler->passing_loads = 0;
   handler->has_seen = true;
   handler->was_kept_tried = false;
-  handler->seen_hash = hash;
+  handler->seen_hash = file->hash;
   handler->retry_at_ms = 0;
   handler_files_drop_candidate(handler);
   if (file->fault) {
@@ -247,25 +238,30 @@ static bool take_file(struct handlers *handlers, const struct source_file *file)
     handlers->ports.room(handlers->ports.context, handler->type); /* 503 is an answer, too */
   } else {
     handler->candidate =
-        version_create(handler->type, file->path, file->name, file->text, file->text_bytes, library);
+        version_create(handler->type, file->path, file->name, file->text, file->text_bytes,
+                       sources_library(handlers->sources));
   }
   return handler_is_asked_for(handler) && !was_asked_for;
 }
 
-/* A file has been away for a while: its type is answered 501 from now on, what
- * runs runs to its end. Returns whether it was served before. */
+/* A file is away for good: its type is answered 501 from now on, what runs runs to its
+ * end. Should it come back, it is another one, with no good version before it. Returns whether it was served before. */
 static bool take_removal(struct handler *handler)
 {
   struct handlers *handlers = handler->table;
   bool was_served = !handler->is_removed;
-  if (was_served || !handler->current)
-    handler_kept_removed(handler);
   if (was_served) {
+    handler_kept_removed(handler);
     log_info(handler->type, handler_is_asked_for(handler) ? "removed: its commands are answered 501"
                                                           : "removed: it ticks no more");
     handler->is_removed = true;
     handler_ticks_stop(handler);
     handler_recall(handler);
+    handler_files_drop_candidate(handler);
+    version_drop(handler->current);
+    handler->current = NULL;
+    handler->has_seen = false;
+    set_fault(handler, NULL, NULL);
     handlers->ports.room(handlers->ports.context, handler->type);
   }
   if (!handler->in_flight && !handler->ticks.is_out)
@@ -276,45 +272,19 @@ static bool take_removal(struct handler *handler)
 static bool take_removals(struct handlers *handlers)
 {
   bool changed = false;
-  int64_t now = clock_monotonic_ms();
   struct handler *handler = TAILQ_FIRST(&handlers->all);
   while (handler) {
     struct handler *following = TAILQ_NEXT(handler, link);
-    if (handler->stands_in_for || sources_find(handlers->sources, handler->type))
-      handler->absent_since_ms = 0;
-    else if (!handler->absent_since_ms)
-      handler->absent_since_ms = now;
-    else if (now - handler->absent_since_ms >= ABSENT_MS)
+    if (!handler->stands_in_for && !sources_find(handlers->sources, handler->type))
       changed |= take_removal(handler);
     handler = following;
   }
   return changed;
 }
 
-/* Logs what is wrong with the directories, once per change. */
-static void tell_directory_faults(struct handlers *handlers)
+void handler_files_take(struct handlers *handlers)
 {
-  struct buffer all = {0};
-  const char *fault;
-  for (size_t i = 0; (fault = sources_fault(handlers->sources, i)); i++)
-    buffer_format(&all, "%s%s", i ? "; " : "", fault);
-  const struct source_file *file;
-  for (size_t i = 0; (file = sources_at(handlers->sources, i)); i++)
-    if (source_file_is_library(file) && file->fault)
-      buffer_format(&all, "%s%s: %s", all.size_bytes ? "; " : "", file->path, file->fault);
-  char *text = buffer_take(&all);
-  if (*text && (!handlers->directory_fault || strcmp(text, handlers->directory_fault)))
-    log_error("handler", text);
-  free(handlers->directory_fault);
-  handlers->directory_fault = text;
-}
-
-void handler_files_scan(void *context)
-{
-  struct handlers *handlers = context;
   bool changed = false;
-  sources_scan(handlers->sources);
-  tell_directory_faults(handlers);
   handler_kept_scanned(handlers);
   const struct source_file *file;
   for (size_t i = 0; (file = sources_at(handlers->sources, i)); i++)
@@ -325,7 +295,5 @@ void handler_files_scan(void *context)
   handler_commands_retry(handlers);
   if (changed && handlers->ready)
     handlers->ports.changed(handlers->ports.context);
-  if (!handlers->stopping)
-    loop_timer_set(handlers->scan, clock_monotonic_ms() + SCAN_MS);
 }
 

@@ -6,7 +6,8 @@
 #include "host/last_good.h"
 
 #include <stdlib.h>
-#include <string.h>
+
+enum { ABSENT_MS = 2000 }; /* a removal is often the first half of a replacement */
 
 static void keep(struct handler *handler)
 {
@@ -17,12 +18,6 @@ static void keep(struct handler *handler)
 void handler_kept_taken(struct handler *handler)
 {
   handler->is_kept = handler->candidate_is_kept;
-  keep(handler);
-}
-
-void handler_kept_returned(struct handler *handler)
-{
-  handler->is_removed = false;
   keep(handler);
 }
 
@@ -85,13 +80,16 @@ static void stand_in(struct handlers *handlers, struct version *version, int dir
 }
 
 /* A missing directory is a fault and no removal: what was served from it is served, before what
- * an earlier directory has. Returns whether the type was dealt with. */
+ * an earlier directory has. One that cannot be read may be of that directory, too. Returns whether
+ * the type was dealt with. */
 static bool stand_in_for(struct handlers *handlers, const char *type)
 {
   const struct source_file *file = sources_find(handlers->sources, type);
   int64_t since_ms;
   struct version *version = last_good_read(handlers->last_good, type, &since_ms);
-  int directory = version ? sources_directory_of(handlers->sources, version->path) : -1;
+  if (!version)
+    return true;
+  int directory = sources_directory_of(handlers->sources, version->path);
   if (directory < 0 || sources_directory_was_read(handlers->sources, directory) ||
       (file && file->directory > directory)) {
     version_drop(version);
@@ -101,12 +99,27 @@ static bool stand_in_for(struct handlers *handlers, const char *type)
   return true;
 }
 
-/* Its file went while no agent ran: it is removed as any other, after a while of absence. */
+/* What went while no agent ran is forgotten as any other, after a while of absence. */
 static void expect_removal(struct handlers *handlers, const char *type)
 {
-  if (sources_find(handlers->sources, type) || handler_find(handlers, type))
+  if (sources_find(handlers->sources, type))
     return;
-  handler_add(handlers, memory_text(type))->is_removed = true;
+  json_object_set_new(handlers->forgettable, type, json_true());
+  loop_timer_set(handlers->forget, clock_monotonic_ms() + ABSENT_MS);
+}
+
+void handler_kept_forget(void *context)
+{
+  struct handlers *handlers = context;
+  const char *type;
+  json_t *one;
+  json_object_foreach(handlers->forgettable, type, one) {
+    if (handler_find(handlers, type))
+      continue;
+    log_info(type, "removed while no agent ran: its last good version is forgotten");
+    last_good_forget(handlers->last_good, type);
+  }
+  json_object_clear(handlers->forgettable);
 }
 
 static void begin(struct handlers *handlers)

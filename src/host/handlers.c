@@ -96,9 +96,11 @@ struct handlers *handlers_create(const struct workplace *workplace,
   handlers->endpoints = options->endpoints;
   handlers->endpoint_count = options->endpoint_count;
   handlers->last_good = options->state ? last_good_create(options->state, 0) : NULL;
+  handlers->forgettable = json_object();
+  handlers->forget = loop_timer_create(workplace->loop, handler_kept_forget, handlers);
   TAILQ_INIT(&handlers->all);
   SLIST_INIT(&handlers->graves);
-  handlers->scan = loop_timer_create(workplace->loop, handler_files_scan, handlers);
+  handlers->scan = handler_scan_create(handlers);
   handlers->bury = loop_timer_create(workplace->loop, handler_workers_bury, handlers);
   handlers->turn = loop_timer_create(workplace->loop, handler_workers_turn, handlers);
   exclusions_init(&handlers->exclusions, on_turn, handlers);
@@ -113,12 +115,14 @@ void handlers_destroy(struct handlers *handlers)
   while ((handler = TAILQ_FIRST(&handlers->all)))
     handler_remove(handler);
   handler_workers_bury(handlers);
-  loop_timer_destroy(handlers->scan);
+  handler_scan_destroy(handlers->scan);
   loop_timer_destroy(handlers->bury);
   loop_timer_destroy(handlers->turn);
   sources_destroy(handlers->sources);
   json_decref(handlers->settings);
   free(handlers->directory_fault);
+  loop_timer_destroy(handlers->forget);
+  json_decref(handlers->forgettable);
   last_good_destroy(handlers->last_good);
   free(handlers);
 }
@@ -126,7 +130,7 @@ void handlers_destroy(struct handlers *handlers)
 void handlers_start(struct handlers *handlers)
 {
   handlers->started = true;
-  loop_timer_set(handlers->scan, 0);
+  handler_scan_now(handlers->scan, false);
 }
 
 void handlers_rescan(struct handlers *handlers)
@@ -135,7 +139,7 @@ void handlers_rescan(struct handlers *handlers)
   TAILQ_FOREACH(handler, &handlers->all, link)
     if (handler->fault || handler->deaths >= HANDLER_DEATHS_MAX)
       handler->has_seen = false; /* what loads leaves quarantine, too */
-  handlers_start(handlers);
+  handler_scan_now(handlers->scan, true);
 }
 
 static void forgive(struct handler *handler)
@@ -160,7 +164,7 @@ int handlers_reload(struct handlers *handlers, const char *const *types, size_t 
   struct handler *handler;
   TAILQ_FOREACH(handler, &handlers->all, link)
     forgive(handler);
-  handler_files_scan(handlers);
+  handler_scan_look(handlers->scan);
   return 0;
 }
 
@@ -170,9 +174,9 @@ bool handlers_are_settled(const struct handlers *handlers)
   if (!handlers->ready)
     return false;
   TAILQ_FOREACH(handler, &handlers->all, link)
-    if (handler->candidate || (handler->absent_since_ms && !handler->is_removed))
+    if (handler->candidate)
       return false;
-  return true;
+  return !sources_are_settling(handlers->sources);
 }
 
 bool handlers_have(const struct handlers *handlers, const char *type)
@@ -219,7 +223,7 @@ size_t handlers_types(const struct handlers *handlers, const char ***types)
 void handlers_stop(struct handlers *handlers)
 {
   handlers->stopping = true;
-  loop_timer_set(handlers->scan, INT64_MAX);
+  handler_scan_stop(handlers->scan);
   struct handler *handler;
   TAILQ_FOREACH(handler, &handlers->all, link) {
     handler_ticks_stop(handler);

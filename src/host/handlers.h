@@ -1,6 +1,6 @@
 /* The table of handlers: which version serves each command type, the worker
- * that runs it, and what is wrong with the files that do not load. It scans the
- * handler directories each second, loads a new or changed file in a worker of
+ * that runs it, and what is wrong with the files that do not load. It watches the
+ * handler directories (host/sources.h), loads a new or changed file in a worker of
  * its own, and makes it current only when its contract holds; a faulty file
  * leaves the last good version in service. A handler's tick is called at its
  * interval, from the moment its version is in service.
@@ -61,10 +61,11 @@ struct handlers *handlers_create(const struct workplace *workplace,
                                  const struct handlers_ports *ports);
 void handlers_destroy(struct handlers *handlers);
 
-/* Looks at the files now, and from now on each second. */
+/* Looks at the files now, and from now on whenever something changes. */
 void handlers_start(struct handlers *handlers);
 
-/* Looks at the files now, and tries those again that were found faulty. */
+/* Looks at the files now, waits for none to settle (one that is being written is not taken),
+ * and tries those again that were found faulty. */
 void handlers_rescan(struct handlers *handlers);
 
 /* Likewise, at once, and loads each of these types in a fresh worker also where its file is as it

@@ -67,9 +67,8 @@ static json_t *shadows_of(const struct handlers *handlers, const char *type)
 {
   json_t *shadows = json_array();
   const struct source_file *file = sources_find(handlers->sources, type);
-  const char *path;
-  for (size_t i = 0; file && (path = sources_shadowed(handlers->sources, file, i)); i++)
-    json_array_append_new(shadows, plain_text(path));
+  for (const char **path = file ? file->shadows : NULL; path && *path; path++)
+    json_array_append_new(shadows, plain_text(*path));
   return shadows;
 }
 
@@ -79,6 +78,27 @@ static void set(json_t *entry, const char *key, json_t *value)
     json_object_set_new(entry, key, value);
 }
 
+static int compare_names(const void *a, const void *b)
+{
+  return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* A worker tells them in any order. */
+static json_t *sorted_needs(const json_t *needs)
+{
+  const char **names = memory_zeroed(json_object_size(needs), sizeof *names);
+  size_t count = 0;
+  const char *name;
+  json_t *value, *sorted = json_object();
+  json_object_foreach((json_t *)needs, name, value)
+    names[count++] = name;
+  qsort(names, count, sizeof *names, compare_names);
+  for (size_t i = 0; i < count; i++)
+    json_object_set(sorted, names[i], json_object_get(needs, names[i]));
+  free(names);
+  return sorted;
+}
+
 static void describe_version(json_t *entry, const struct version *version)
 {
   char hash[17];
@@ -86,7 +106,7 @@ static void describe_version(json_t *entry, const struct version *version)
   hash[HASH_DIGITS] = '\0';
   set(entry, "hash", json_string(hash));
   set(entry, "summary", plain_text(version->summary));
-  set(entry, "needs", json_incref(version->needs));
+  set(entry, "needs", sorted_needs(version->needs));
   if (version->every_s > 0)
     set(entry, "every_s", json_real(version->every_s));
 }

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "base/worker_frames.h"
 #include "host/crew.h"
+#include "host/requires.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -75,7 +76,7 @@ struct version *version_create(const char *type, const char *path, const char *c
   version->source.text = memory_copied(text, text_bytes);
   version->source.text_bytes = text_bytes;
   version->library = library_keep(library);
-  version->hash = version_hash(library->hash, text, text_bytes);
+  version->hash = requires_hash(text, text_bytes, library);
   version->timeout_ms = TIMEOUT_DEFAULT_MS;
   version->has_run = true;
   version->workers = 1;

@@ -44,7 +44,7 @@ struct version {
   char *path; /* the file, for people */
   struct source source;
   struct library *library;
-  uint64_t hash; /* of the source and the library */
+  uint64_t hash; /* of the source and the libraries that it requires (host/requires.h) */
   /* The contract, from WORKER_LOADED on. */
   int64_t timeout_ms;
   char *summary; /* or NULL */

@@ -229,8 +229,11 @@ describe("the last good version", function()
     local result = platform:call("hello", 1, nil, 20)
     assert.are.equal(501, result.statusCode)
     assert.are.equal("No handler for hello", result.reasonPhrase)
-    await_gone(version_file(agent, "hello"))
     assert.is_nil(shown(agent, "hello"))
+    await_gone(version_file(agent, "hello"))
+    agent:await_log "hello%s+removed while no agent ran"
+    break_file(agent, "hello")
+    await_answer(platform, "hello", 503)
     assert.are.equal("other", platform:call("other", 2, nil, 20).payload)
   end)
 

@@ -13,8 +13,9 @@ local KILLS = soak.choose(15, 500)
 local SETTLED_WITHIN_S = soak.choose(60, 300)
 local SWITCHES = { confirm_drop_every = 7, deliver_twice_every = 5, reserialise_every = 3,
   replay_on_connect = true }
-local KINDS = { "quick", "slow", "steps", "again" }
-local WEIGHTS = { quick = 5, slow = 1, steps = 3, again = 2 }
+local KINDS = { "quick", "slow", "steps", "again", "beside" }
+local WEIGHTS = { quick = 5, slow = 1, steps = 3, again = 2, beside = 4 }
+local WORKERS = 4 -- of beside; the others have one
 
 local function choose(weights)
   local sum = 0
@@ -79,7 +80,7 @@ for _, wire in ipairs(world.WIRES) do
       local effects = Effects.create(world.folder_for "effects")
       local scene = Scene.create { wire = wire, switches = SWITCHES, handlers = {
         quick = effects:quick(), slow = effects:slow("slow", 0.05), steps = effects:steps(),
-        again = effects:again(),
+        again = effects:again(), beside = effects:beside("beside", WORKERS),
       } }
       scene:start()
       kill_often(scene)
@@ -91,7 +92,7 @@ for _, wire in ipairs(world.WIRES) do
       end
       verdict:assert_good {
         what = ("kill loop over %s, seed %d"):format(wire, soak.seed),
-        kills = scene.kills, workers = #KINDS,
+        kills = scene.kills, workers = #KINDS - 1 + WORKERS,
       }
     end)
   end)

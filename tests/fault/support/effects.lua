@@ -48,6 +48,16 @@ function effects:slow(name, seconds)
   end }]]):format(seconds / 2, name or "slow", seconds / 2))
 end
 
+--- One effect in the middle of 20 ms, in so many workers.
+function effects:beside(name, workers)
+  return self:handler(([[return { needs = WRITE, workers = %d, run = function(c)
+    kaa.sleep(0.01)
+    effect(%q, c.id)
+    kaa.sleep(0.01)
+    return 200, "OK", { by = "run" }
+  end }]]):format(workers, name))
+end
+
 --- Effects NAME (before its checkpoint), NAME-mid and, where it was interrupted
 --- behind the checkpoint, NAME-resume.
 function effects:steps(name)
