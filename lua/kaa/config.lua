@@ -1,6 +1,7 @@
 --- The agent's configuration file, checked: a Lua file that returns a table.
 --- Defaults are the host's; what a flag or the environment may give is not
 --- required here. A secret is never shown in a message.
+local ceiling = require "kaa.ceiling"
 local faults = require "kaa.faults"
 local params = require "kaa.params"
 local text = require "kaa.text"
@@ -29,6 +30,8 @@ local FIELDS = {
   state = TEXT,
   control = TEXT,
   settings = { type = "table" },
+  ceiling = { type = "any" },
+  handler_user = { type = "string", length = { 1, 64 } },
   extensions = { type = "table", fields = { cex = INSTANCE, dcx = INSTANCE, epmx = INSTANCE } },
   durability = { type = "string", enum = { "full", "normal" } },
   id_reuse = { type = "string", enum = { "allow", "never" } },
@@ -38,7 +41,8 @@ local FIELDS = {
   worker_idle_s = { type = "number", min = 0.1, max = 86400 },
 }
 
-local LATER = { handler_user = true }
+local PLACES_MAX = 1000
+
 local ELSEWHERE = {
   password = 'not written here: put it into a file of its own and name that, password_file = "…"',
 }
@@ -135,14 +139,19 @@ local function check_settings(value, add)
   end
 end
 
-local CHECKS = { check_url, check_levels, check_contradictions, check_handlers, check_settings }
+local function check_ceiling(value, add)
+  if value.ceiling ~= nil then
+    value.ceiling = ceiling.read(value.ceiling, add)
+  end
+end
+
+local CHECKS = { check_url, check_levels, check_contradictions, check_handlers, check_settings,
+  check_ceiling }
 
 local function add_misfit(fault, add)
   local first = fault.path[1]
   fault.word = fault.kind == "unknown" and "key" or nil
-  if fault.kind == "unknown" and #fault.path == 1 and LATER[first] then
-    add(fault.path, "unknown key, not in this version of kaalua")
-  elseif fault.kind == "unknown" and #fault.path == 1 and ELSEWHERE[first] then
+  if fault.kind == "unknown" and #fault.path == 1 and ELSEWHERE[first] then
     add(fault.path, ELSEWHERE[first], nil, true)
   else
     add(fault.path, params.message(fault, SECRETS[first]), nil, SECRETS[fault.nearest])
@@ -162,11 +171,11 @@ local function named(value, add)
   return plain
 end
 
---- Marks the faults whose source line has a secret on it.
-local function hide_secrets(list, value, line_of)
+--- The lines that have a secret on them.
+local function secret_lines(value, place_of)
   local lines = {}
   local function mark(path)
-    lines[line_of(path) or 0] = true
+    lines[place_of(path) or 0] = true
   end
   for key in next, SECRETS do
     if value[key] ~= nil then
@@ -176,9 +185,37 @@ local function hide_secrets(list, value, line_of)
   for index = 1, type(value.tokens) == "table" and #value.tokens or 0 do
     mark { "tokens", index }
   end
+  return lines
+end
+
+--- Marks the faults whose source line has a secret on it.
+local function hide_secrets(list, lines)
   for _, fault in ipairs(list) do
     fault.secret = fault.secret or lines[fault.line] or nil
   end
+end
+
+--- Where each setting is written, but for elements on the line of what holds them.
+local function places_of(value, lines, place_of)
+  local places, left = {}, PLACES_MAX
+  local function visit(path, element, above)
+    local line, column = place_of(path)
+    if not line or left == 0 then
+      return
+    elseif line ~= above or type(path[#path]) == "string" then
+      left = left - 1
+      places[text.path(path)] = { line = line, column = column, secret = lines[line] }
+    end
+    for _, key in ipairs(type(element) == "table" and text.sorted_keys(element) or {}) do
+      visit(text.below(path, key), element[key], line)
+    end
+  end
+  for _, key in ipairs { "settings", "ceiling" } do
+    if value[key] ~= nil then
+      visit({ key }, value[key])
+    end
+  end
+  return places
 end
 
 --- Judges what the configuration file returned.
@@ -186,10 +223,13 @@ end
 ---@param source string|nil the file's text, for the lines of faults
 ---@return table|nil checked what was given, with `handlers` as a list; no defaults
 ---@return kaa.fault[]|nil faults all of them
+---@return table<string, {line: integer, column: integer, secret: boolean?}>|nil places where the
+---  settings and the ceiling are written, by their path: `settings.light.pin`; what is not in it
+---  is where what holds it is
 ---
 ---     config.check({ handlers = "/etc/kaalua/handlers" }).handlers → { "/etc/kaalua/handlers" }
 function config.check(value, source)
-  local list, add, line_of = faults.collector(source)
+  local list, add, place_of = faults.collector(source)
   if type(value) ~= "table" then
     local write = 'return { url = "mqtts://…", … }'
     add({}, format("the file returned %s; write: %s", text.show(value), write))
@@ -202,11 +242,12 @@ function config.check(value, source)
   for _, check in ipairs(CHECKS) do
     check(checked, add)
   end
+  local lines = secret_lines(value, place_of)
   if #list > 0 then
-    hide_secrets(list, value, line_of)
+    hide_secrets(list, lines)
     return nil, faults.sorted(list)
   end
-  return checked, nil
+  return checked, nil, places_of(value, lines, place_of)
 end
 
 return config

@@ -6,6 +6,7 @@
 ---   timeout_s   number, limit of one command's running time
 ---   memory_mib  integer, limit of the Lua state
 ---   needs       { exec = true | { paths }, write = …, net = …, native = … }
+---   needs_line  the line that it is written on, or nil
 ---   settings    the configuration's values with the handler's defaults
 ---   params      schema of the payload, or nil
 ---   max_age_s   number or nil, seconds after its receipt from which a command is not begun
@@ -22,6 +23,7 @@
 ---   per         "endpoint" or "agent": only with tick
 ---   place       "park.lua:7", where run begins, or else tick
 ---   resume_place  the same of resume, or nil
+local ceiling = require "kaa.ceiling"
 local faults = require "kaa.faults"
 local needs = require "kaa.needs"
 local params = require "kaa.params"
@@ -121,10 +123,22 @@ local function check_settings(schema, context, add)
   local filled, misfits = params.examine(schema, given)
   for _, misfit in ipairs(misfits) do
     local place = { "settings", context.type, unpack(misfit.path) }
-    add(place, params.message(misfit) .. " (in the configuration)",
+    local where = context.is_placed and "" or " (in the configuration)"
+    local fault = add(place, params.message(misfit) .. where,
       text.below({ "settings" }, misfit.path[1]))
+    fault.setting = text.path(place)
   end
   return filled
+end
+
+--- What it needs, within what the configuration allows.
+local function check_needs(written, limit, add)
+  local function add_need(path, message)
+    add({ "needs", unpack(path) }, message)
+  end
+  local granted, places = needs.check(written, add_need)
+  ceiling.judge(granted, places, limit, add_need)
+  return granted
 end
 
 local function check_function(handler, key, write, add)
@@ -192,24 +206,25 @@ end
 
 --- Judges what a handler file returned.
 ---@param value any a function, or a table with at least `run` or `tick`
----@param context {chunk: string, source: string?, type: string, settings: any, ceiling: string[]?}
+---@param context {chunk: string, source: string?, type: string, settings: any,
+---  ceiling: table|true|nil, is_placed: boolean?}
 ---  `chunk` and `source` are the file's name and text, `type` the command type, `settings` the
----  configuration's value for this handler, `ceiling` the capabilities that may be granted
+---  configuration's value for this handler, `ceiling` what it may need at most (kaa.ceiling),
+---  `is_placed` whether whoever asks finds a fault's `setting` in the configuration
 ---@return table|nil contract
 ---@return kaa.fault[]|nil faults
 ---
 ---     contract.check(function() end, { chunk = "park.lua", type = "park" }).timeout_s → 30
 function contract.check(value, context)
-  local list, add = faults.collector(context.source)
+  local list, add, line_of = faults.collector(context.source)
   local handler = handler_of(value, add)
   if not handler then
     return nil, list
   end
   check_keys(handler, add)
   local checked = check_plain(handler, add)
-  checked.needs = needs.check(handler.needs, context.ceiling, function(path, message)
-    add({ "needs", unpack(path) }, message)
-  end)
+  checked.needs = check_needs(handler.needs, context.ceiling, add)
+  checked.needs_line = handler.needs ~= nil and line_of { "needs" } or nil
   checked.settings = check_settings(handler.settings, context, add)
   if handler.params ~= nil and check_schema(handler.params, "params", add) then
     checked.params = handler.params
@@ -228,15 +243,16 @@ end
 
 --- What the host is told of a contract, as plain values for JSON.
 ---@param checked table a contract
----@return {summary: string?, timeout_s: number, memory_mib: integer, needs: table, run: boolean,
----  workers: integer?, ordered: boolean?, exclusive: string?, every_s: number?, per: string?,
----  poll_s: number?, on_interrupt: string, resume: boolean}
+---@return {summary: string?, timeout_s: number, memory_mib: integer, needs: table,
+---  needs_line: integer?, run: boolean, workers: integer?, ordered: boolean?, exclusive: string?,
+---  every_s: number?, per: string?, poll_s: number?, on_interrupt: string, resume: boolean}
 function contract.describe(checked)
   return {
     summary = checked.summary,
     timeout_s = checked.timeout_s,
     memory_mib = checked.memory_mib,
     needs = checked.needs,
+    needs_line = checked.needs_line,
     run = checked.run ~= nil,
     workers = checked.workers,
     ordered = checked.ordered,

@@ -83,27 +83,34 @@ end
 --- Cuts a source text into tokens without its comments. Text that is no Lua gives
 --- tokens that make no sense, and no error.
 ---@param source string
----@return {kind: string, words: string, line: integer}[] tokens `kind` is "name", "number",
----  "string" or "symbol"; `words` as written
+---@return {kind: string, words: string, line: integer, column: integer}[] tokens `kind` is
+---  "name", "number", "string" or "symbol"; `words` as written; `column` in bytes, from 1
 function lexer.tokens(source)
   source = gsub(source, "^\xEF\xBB\xBF", "") -- a byte order mark
   source = gsub(source, "^#[^\n]*", "")
   local tokens = {}
-  local at, line = 1, 1
+  local at, line, line_start = 1, 1, 1
+  local function count_lines(from, to)
+    local stop = find(source, "\n", from, true)
+    while stop and stop <= to do
+      line, line_start = line + 1, stop + 1
+      stop = find(source, "\n", stop + 1, true)
+    end
+  end
   while true do
     local start = find(source, "%S", at)
-    local _, breaks = gsub(sub(source, at, (start or 0) - 1), "\n", "")
-    line = line + breaks
     if not start then
       return tokens
     end
+    count_lines(at, start - 1)
     local kind, last = token_at(source, start)
     local words = sub(source, start, last)
     if kind ~= "comment" then
-      tokens[#tokens + 1] = { kind = kind, words = words, line = line }
+      tokens[#tokens + 1] = { kind = kind, words = words, line = line,
+        column = start - line_start + 1 }
     end
-    _, breaks = gsub(words, "\n", "")
-    line, at = line + breaks, last + 1
+    count_lines(start, last)
+    at = last + 1
   end
 end
 

@@ -82,7 +82,7 @@ local function read_entries(tokens, open)
       key = position
     end
     if key ~= nil then
-      entries[key] = { line = tokens[at].line, place = value }
+      entries[key] = { line = tokens[at].line, column = tokens[at].column, place = value }
     end
     at = after_entry(tokens, value)
     if word(tokens[at]) == "," or word(tokens[at]) == ";" then
@@ -135,7 +135,8 @@ local function read_assignments(tokens)
     local equals = after_name(tokens, at)
     if key ~= nil then
       assigned[name.words] = assigned[name.words] or {}
-      assigned[name.words][key] = { line = tokens[at + 2].line, place = place }
+      assigned[name.words][key] = { line = tokens[at + 2].line, column = tokens[at + 2].column,
+        place = place }
     elseif word(tokens[equals]) == "=" and word(tokens[equals + 1]) == "{" then
       constructors[name.words] = equals + 1
     end
@@ -160,13 +161,14 @@ local function find_first(outline, wanted)
   return entry or open and find_entry(outline, open, wanted) or nil
 end
 
---- The line of the deepest part of the path that is written, and its depth.
+--- Where the deepest part of the path is written: its line, its depth and its column.
 local function find_path(source, path)
   local outline = type(source) == "string" and locate.outline(source) or source
   if not outline.returned then
     return nil, -1
   end
-  local line, place = outline.tokens[outline.returned].line, nil
+  local start = outline.tokens[outline.returned]
+  local line, column, place = start.line, start.column, nil
   for depth, key in ipairs(path) do
     local entry
     if depth == 1 then
@@ -175,11 +177,11 @@ local function find_path(source, path)
       entry = find_entry(outline, place, key)
     end
     if not entry then
-      return line, depth - 1
+      return line, depth - 1, column
     end
-    line, place = entry.line, entry.place
+    line, column, place = entry.line, entry.column, entry.place
   end
-  return line, #path
+  return line, #path, column
 end
 
 --- Reads a source text once, for many questions.
@@ -203,15 +205,17 @@ function locate.key(source, path)
   return depth == #path and line or nil
 end
 
---- Like locate.key, and where the key is not written, the line of what holds it.
+--- Like locate.key, and where the key is not written, the place of what holds it.
 ---@param source string|table|nil Lua source text, or its outline
 ---@param path (string|integer)[]
 ---@return integer|nil line nil where nothing of the path can be found
+---@return integer|nil column in bytes, from 1
 function locate.nearest(source, path)
   if not source then
     return nil
   end
-  return (find_path(source, path))
+  local line, _, column = find_path(source, path)
+  return line, column
 end
 
 return locate

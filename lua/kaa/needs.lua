@@ -6,7 +6,7 @@ local values = require "kaa.values"
 
 local find, format, gsub = string.find, string.format, string.gsub
 local concat = table.concat
-local ipairs, math_type, type = ipairs, math.type, type
+local ipairs, math_type, min, type = ipairs, math.type, math.min, type
 
 local needs = {}
 
@@ -19,6 +19,7 @@ local EXAMPLES = {
   net = 'net = { "example.org" }', write = 'write = { "/var/tmp" }',
 }
 local IS_PATHS = { exec = true, write = true }
+local SHOWN = 3 -- elements of a list, in a message
 
 local function is_capability(name)
   return type(name) == "string" and EXAMPLES[name] ~= nil
@@ -62,7 +63,7 @@ local function narrowed(name, list, add)
   return plain
 end
 
-local function add_one(granted, key, value, add)
+local function add_one(granted, places, key, value, add)
   local in_list = math_type(key) ~= nil
   local name = in_list and value or key
   if not is_capability(name) then
@@ -71,46 +72,55 @@ local function add_one(granted, key, value, add)
     add({ key }, format("names %s twice", text.quote(name)))
   else
     granted[name] = (in_list or value == true) or narrowed(name, value, add)
+    places[name] = key
   end
 end
 
-local function check_ceiling(granted, ceiling, add)
-  local allowed = {}
-  for _, name in ipairs(ceiling) do
-    allowed[name] = true
-  end
-  for _, name in ipairs(needs.CAPABILITIES) do
-    if granted[name] and not allowed[name] then
-      add({ name }, format("%s is more than the configuration allows (%s)", text.quote(name),
-        #ceiling > 0 and concat(ceiling, ", ") or "nothing"))
-    end
-  end
+--- Whether a word is the name of a capability.
+---@param word any
+---@return boolean
+function needs.is_capability(word)
+  return is_capability(word)
 end
 
---- Judges a handler's `needs`.
----@param written any as the handler has it; nil: nothing needed
----@param ceiling string[]|nil capabilities that may be granted; nil: all
+--- How a granted capability is written.
+---@param name string
+---@param grant true|string[]
+---@return string `needs.written("exec", { "/bin/x" })` → `exec = { "/bin/x" }`; a long list is cut
+function needs.written(name, grant)
+  if grant == true then
+    return text.quote(name)
+  end
+  local shown = {}
+  for index = 1, min(#grant, SHOWN) do
+    shown[index] = text.quote(grant[index])
+  end
+  return format("%s = { %s%s }", name, concat(shown, ", "), #grant > SHOWN and ", …" or "")
+end
+
+--- Judges a list of capabilities, such as a handler's `needs`.
+---@param written any as it was written; nil: nothing
 ---@param add fun(path: (string|integer)[], message: string) called with each fault
+---@param key string|nil what it was written as, "needs" where nil
 ---@return table<string, true|string[]> granted by capability
+---@return table<string, string|integer> places where each was written: a key of `written`
 ---
----     needs.check({ "write", exec = { "/bin/x" } }, nil, add)
----       → { write = true, exec = { "/bin/x" } }
-function needs.check(written, ceiling, add)
-  local granted = {}
+---     needs.check({ "write", exec = { "/bin/x" } }, add)
+---       → { write = true, exec = { "/bin/x" } }, { write = 1, exec = "exec" }
+function needs.check(written, add, key)
+  local granted, places = {}, {}
   if type(written) ~= "table" then
     if written ~= nil then
       local name = is_capability(written) and written or "write"
-      add({}, format('expected a list, as in needs = { "%s" }, got %s', name, text.show(written)))
+      add({}, format('expected a list, as in %s = { "%s" }, got %s', key or "needs", name,
+        text.show(written)))
     end
-    return granted
+    return granted, places
   end
-  for _, key in ipairs(text.sorted_keys(written)) do
-    add_one(granted, key, written[key], add)
+  for _, one in ipairs(text.sorted_keys(written)) do
+    add_one(granted, places, one, written[one], add)
   end
-  if ceiling then
-    check_ceiling(granted, ceiling, add)
-  end
-  return granted
+  return granted, places
 end
 
 return needs

@@ -12,7 +12,8 @@ local values = require "kaa.values"
 
 local find, format = string.find, string.format
 local concat = table.concat
-local ipairs, rawlen, type = ipairs, rawlen, type
+local getmetatable, ipairs, move, next = getmetatable, ipairs, table.move, next
+local pcall, rawlen, type = pcall, rawlen, type
 local math_type, tointeger = math.type, math.tointeger
 local utf8_len = utf8.len
 local null = values.null
@@ -20,6 +21,13 @@ local null = values.null
 local params = {}
 
 local NAMES_SHOWN = 8
+local FAULTS_MAX = 100 -- a payload of 256 kB can have tens of thousands
+
+local function add_fault(faults, fault)
+  if #faults < FAULTS_MAX then
+    faults[#faults + 1] = fault
+  end
+end
 
 --- A fault of a value that is not what its field expects.
 local function misfit(field, value, path)
@@ -35,6 +43,14 @@ local function is_chosen(enum, value)
   return false
 end
 
+local function count(map)
+  local size = 0
+  for _ in next, map do
+    size = size + 1
+  end
+  return size
+end
+
 local function has_length(field, size)
   local least, most = schema.bounds(field.length)
   return size <= most and size >= (least or 0)
@@ -45,9 +61,15 @@ local function fits_number(field, value)
     and value >= (field.min or value) and value <= (field.max or value)
 end
 
+--- A pattern that is too complex for a value raises: it does not match.
+local function matches(value, wanted)
+  local done, from = pcall(find, value, wanted)
+  return done and from ~= nil
+end
+
 local function fits_string(field, value)
   return (not field.length or has_length(field, utf8_len(value) or #value))
-    and (not field.pattern or find(value, field.pattern) ~= nil)
+    and (not field.pattern or matches(value, field.pattern))
 end
 
 --- The checks of the types that hold nothing: (field, value) → the value, or nil.
@@ -79,16 +101,16 @@ local examine, examine_fields
 
 local function examine_array(field, value, path, faults)
   if not values.may_be_array(value) or field.length and not has_length(field, rawlen(value)) then
-    faults[#faults + 1] = misfit(field, value, path)
+    add_fault(faults, misfit(field, value, path))
     return nil
   elseif not field.items then
-    return value
+    return getmetatable(value) and value or values.array(move(value, 1, rawlen(value), 1, {}))
   end
   local list = values.array {}
   for index = 1, rawlen(value) do
     local element = value[index]
     if element == nil or element == null and field.items.type ~= "any" then
-      faults[#faults + 1] = misfit(field.items, element, text.below(path, index))
+      add_fault(faults, misfit(field.items, element, text.below(path, index)))
     else
       list[index] = examine(field.items, element, text.below(path, index), faults)
     end
@@ -97,8 +119,8 @@ local function examine_array(field, value, path, faults)
 end
 
 local function examine_table(field, value, path, faults)
-  if not values.is_object(value) then
-    faults[#faults + 1] = misfit(field, value, path)
+  if not values.is_object(value) or field.length and not has_length(field, count(value)) then
+    add_fault(faults, misfit(field, value, path))
     return nil
   end
   return field.fields and examine_fields(field.fields, value, path, faults) or value
@@ -113,36 +135,36 @@ function examine(field, value, path, faults)
   end
   local fitting = SCALARS[field.type](field, value)
   if fitting == nil or field.enum and not is_chosen(field.enum, fitting) then
-    faults[#faults + 1] = misfit(field, value, path)
+    add_fault(faults, misfit(field, value, path))
     return nil
   end
   return fitting
 end
 
-local function unknown(fields, name, path)
-  local names = text.sorted_keys(fields)
+local function unknown(names, name, path)
   return { path = text.below(path, name), kind = "unknown", names = names,
     nearest = suggest.nearest(name, names) }
 end
 
 function examine_fields(fields, value, path, faults)
   local filled = {}
-  for _, name in ipairs(text.sorted_keys(fields)) do
+  local names = text.sorted_keys(fields)
+  for _, name in ipairs(names) do
     local field, given = fields[name], value[name]
     if given == nil or given == null and field.type ~= "any" then
       if field.default ~= nil then
         filled[name] = examine(field, values.copy(field.default), text.below(path, name), faults)
       elseif field.required then
-        faults[#faults + 1] = { path = text.below(path, name), kind = "missing",
-          expected = schema.expectation(field) }
+        add_fault(faults, { path = text.below(path, name), kind = "missing",
+          expected = schema.expectation(field) })
       end
     else
       filled[name] = examine(field, given, text.below(path, name), faults)
     end
   end
   for _, name in ipairs(text.sorted_keys(value)) do
-    if fields[name] == nil then
-      faults[#faults + 1] = unknown(fields, name, path)
+    if fields[name] == nil and #faults < FAULTS_MAX then
+      add_fault(faults, unknown(names, name, path))
     end
   end
   return filled

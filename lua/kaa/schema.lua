@@ -12,7 +12,7 @@ local values = require "kaa.values"
 
 local format = string.format
 local concat = table.concat
-local ipairs, tostring, type = ipairs, tostring, type
+local ipairs, next, tostring, type = ipairs, next, tostring, type
 local math_type, tointeger = math.type, math.tointeger
 
 local schema = {}
@@ -24,9 +24,14 @@ local KEYS = { "type", "required", "default", "min", "max", "length", "pattern",
 -- The types that a key says something about; the other keys go with every type.
 local NUMBERS = { "integer", "number" }
 local APPLIES = {
-  min = NUMBERS, max = NUMBERS, length = { "string", "array" }, pattern = { "string" },
+  min = NUMBERS, max = NUMBERS, length = { "string", "array", "table" }, pattern = { "string" },
   enum = { "string", "number", "integer", "any" }, fields = { "table" }, items = { "array" },
 }
+
+local UNITS = { string = "character", array = "element", table = "field" }
+
+-- JSON is nested up to 64 deep, and a schema that holds itself without an end.
+local MAX_DEPTH = 64
 
 local function contains(list, wanted)
   for _, element in ipairs(list) do
@@ -66,7 +71,7 @@ end
 
 local function sized(field)
   local least, most = schema.bounds(field.length)
-  local unit = (field.type == "array" and "element" or "character") .. (most == 1 and "" or "s")
+  local unit = UNITS[field.type] .. (most == 1 and "" or "s")
   if not least or least == 0 then
     return format("%s of at most %s %s", field.type, most, unit)
   elseif least == most then
@@ -148,9 +153,24 @@ end
 function KEY_FAULTS.enum(list)
   local good = values.is_array(list) and #list > 0
   for _, choice in ipairs(good and list or {}) do
-    good = good and (type(choice) == "string" or is_number(choice))
+    good = good and (type(choice) == "string" or is_number(choice) or type(choice) == "boolean")
   end
   return not good and 'expected a list of strings or numbers, as in { "on", "off" }' or nil
+end
+
+--- Each choice is one that the field takes.
+local function check_choices(field, path, faults, fits)
+  local open = {}
+  for key, value in next, field do
+    open[key] = value
+  end
+  open.enum, open.default, open.required = nil, nil, nil
+  for index, choice in ipairs(field.enum) do
+    local misfit = fits(open, choice)
+    if misfit then
+      faults[#faults + 1] = { path = text.below(text.below(path, "enum"), index), message = misfit }
+    end
+  end
 end
 
 function KEY_FAULTS.fields(fields)
@@ -181,15 +201,17 @@ local function key_fault(field, key)
   return fault and format("%s, got %s", fault, text.show(field[key]))
 end
 
-local check_fields
+local check_fields, check_items
 
---- Adds the faults of one field; returns whether it has none.
+--- Adds the faults of one field.
 local function check_field(field, path, faults, fits)
   local before = #faults
   local function add(key, message)
     faults[#faults + 1] = { path = text.below(path, key), message = message }
   end
-  if not values.is_object(field) then
+  if #path > 2 * MAX_DEPTH then
+    return add(nil, format("nested over %d deep, or it holds itself", MAX_DEPTH))
+  elseif not values.is_object(field) then
     return add(nil, format('expected a field, as in { type = "string" }, got %s', text.show(field)))
   elseif field.type == nil then
     add(nil, "has no type; it is one of " .. concat(TYPES, ", "))
@@ -201,14 +223,25 @@ local function check_field(field, path, faults, fits)
     elseif key == "fields" then
       check_fields(field.fields, text.below(path, "fields"), faults, fits)
     elseif key == "items" then
-      check_field(field.items, text.below(path, "items"), faults, fits)
+      check_items(field.items, text.below(path, "items"), faults, fits)
     end
+  end
+  if #faults == before and field.enum then
+    check_choices(field, path, faults, fits)
   end
   if #faults == before and field.default ~= nil then
     local misfit = fits(field, field.default)
     if misfit then
       add("default", misfit)
     end
+  end
+end
+
+function check_items(field, path, faults, fits)
+  check_field(field, path, faults, fits)
+  if field.default ~= nil then
+    faults[#faults + 1] = { path = text.below(path, "default"),
+      message = "an element of an array is always given, and has no use for a default" }
   end
 end
 

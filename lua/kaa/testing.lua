@@ -11,6 +11,7 @@ local binding = require "kaa.testing.binding"
 local contract = require "kaa.contract"
 local environment = require "kaa.testing.environment"
 local jsontext = require "kaa.testing.jsontext"
+local needs = require "kaa.needs"
 local programs = require "kaa.testing.programs"
 local result = require "kaa.result"
 
@@ -187,13 +188,26 @@ function Device:tick(endpoint)
   return true
 end
 
+--- The option `ceiling`, written as a limit of the configuration's `ceiling` is.
+local function check_ceiling(limit)
+  if limit ~= nil and limit ~= true then
+    needs.check(limit, function(path, message)
+      local place = #path > 0 and table.concat(path, ".") .. ": " or ""
+      error(("ceiling: %s%s"):format(place, message), 4)
+    end, "ceiling")
+  end
+  return limit
+end
+
 --- Loads a handler file. Raises with all its faults where it has any.
 ---@param path string of the handler file; its name is the command type
----@param options {settings: table?, store: table?, shared: table?, endpoint: string?, ceiling: string[]?, now: number?, root: string?,
+---@param options {settings: table?, store: table?, shared: table?, endpoint: string?,
+---  ceiling: table|true|nil, now: number?, root: string?,
 ---  exec: table<string, table>|fun(argv: string[], options: table): table}|nil
----  `settings` as in the configuration; `root` a directory that stands in for / where the handler
----  opens, removes and renames files; `exec` what executed programs give: by command line,
----  or a function; each { code = 0, signal = nil, stdout = "", stderr = "" }
+---  `settings` as in the configuration; `ceiling` what the handler may need, as of one handler in
+---  the configuration: { "write", exec = { "/bin/x" } }; `root` a directory that stands in for /
+---  where the handler opens, removes and renames files; `exec` what executed programs give: by
+---  command line, or a function; each { code = 0, signal = nil, stdout = "", stderr = "" }
 ---@return table device with `samples` (sent by kaa.telemetry), `metadata` (all keys given to
 ---  kaa.metadata), `executed` (argv of kaa.exec), `logged` ({ level, message }), `now` (what
 ---  kaa.now() gives; kaa.sleep adds to it), `store` and `shared` (what kaa.store and kaa.shared
@@ -220,7 +234,7 @@ function testing.device(path, options)
   end
   local checked, faults = contract.check(load_handler(), {
     chunk = chunk, source = source, type = name, settings = options.settings,
-    ceiling = options.ceiling,
+    ceiling = check_ceiling(options.ceiling),
   })
   if not checked then
     error(fault_text(chunk, faults), 0)

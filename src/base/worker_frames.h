@@ -4,7 +4,9 @@
  * that the host started becomes a subreaper, forks the one that does the work,
  * and ends everything beneath it when its lifeline closes.
  *
- *   kaalua-worker lua                 fd 3 frames, fd 4 lifeline, fd 6 marks
+ *   kaalua-worker lua [IDS]           fd 3 frames, fd 4 lifeline, fd 6 marks; IDS: the
+ *                                     working process becomes this user, "998:998,20": its
+ *                                     number, that of its group, those of more groups
  *   kaalua-worker exec PROGRAM ARG…   fd 0, 1, 2 the program's, fd 4 lifeline
  *   kaalua-worker detach PROGRAM ARG… the same, but the leader sends its ending
  *                                     (wait_status 0) as soon as the program has
@@ -59,8 +61,11 @@ enum worker_frame {
    *   text  options     JSON object: settings (of this handler, any value or absent),
    *                     private (array of absolute paths that no handler may read
    *                     or write), handlers (array of the handler directories: never writable),
-   *                     ceiling (array of the capabilities that may be granted,
-   *                     absent: all of them)
+   *                     needs (object: the contract's, where an earlier worker has told it:
+   *                     the kernel is told where it may write before the file is loaded),
+   *                     ceiling (object of what may be granted, as a contract's needs, absent:
+   *                     everything), is_placed (true: the host knows where the settings were
+   *                     written)
    *   u32   count of libraries, then for each
    *     text  module    what require() is given: "valve" or "drivers.valve"
    *     text  chunk     "lib/valve.lua"
@@ -117,15 +122,19 @@ enum worker_frame {
 
   /* worker → host, once after VERSION.
    *   text  JSON object:
-   *     faults    array of {file, line (0: none), message, source (the line's text, or absent)}
+   *     faults    array of {file, line (0: none), column? (in bytes, from 1), message, source
+   *               (the line's text, or absent), setting? (the path of a setting that does not
+   *               fit: it was not written here)}
    *     contract  where faults is empty and the purpose is "handler":
    *               {summary?, timeout_s, memory_mib, needs: {exec?: true|[paths],
-   *                write?: true|[paths], net?: true|[…], native?: true|[…]}, run: true|false
+   *                write?: true|[paths], net?: true|[…], native?: true|[…]}, needs_line? (where
+   *                they were written), run: true|false
    *                (whether it takes commands), every_s? with per: "endpoint"|"agent",
    *                poll_s?, workers?, ordered?: true|false, exclusive?: "name",
      *                on_interrupt: "report"|"retry"|"resume", resume: true|false}
    *     value     where faults is empty and the purpose is "config": the table, checked,
-   *               with defaults, unknown keys refused */
+   *               with defaults, unknown keys refused
+   *     places    with value: object of {line, column, secret?} by the path of a setting */
   WORKER_LOADED = 'L',
 
   /* worker → host: the command or tick begins; its time limit starts.

@@ -1,6 +1,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "cli/command_line.h"
+#include "host/ceiling.h"
 #include "host/faults.h"
 #include "host/sources.h"
 #include "host/worker.h"
@@ -147,7 +148,7 @@ static void on_over(void *context, struct worker *worker, enum worker_end end, c
 }
 
 static void run_in_worker(struct call *call, const struct workplace *workplace,
-                          struct version *version, const json_t *settings)
+                          struct version *version, const struct config *config)
 {
   const struct worker_ports ports = {
       .context = call,
@@ -161,7 +162,9 @@ static void run_in_worker(struct call *call, const struct workplace *workplace,
   };
   const struct worker_options options = {
       .purpose = WORKER_HANDLER,
-      .settings = json_object_get(settings, version->type),
+      .settings = json_object_get(config->settings, version->type),
+      .ceiling = ceiling_of(config->ceiling, version->type),
+      .places = config->places,
   };
   struct error error = {0};
   struct worker *worker = worker_start(workplace, version, &options, &ports, &error);
@@ -192,7 +195,7 @@ static void run_type(struct call *call, const struct workplace *workplace,
   } else {
     struct version *version = version_create(type, file->path, file->name, file->text,
                                              file->text_bytes, sources_library(sources));
-    run_in_worker(call, workplace, version, config->settings);
+    run_in_worker(call, workplace, version, config);
     version_drop(version);
   }
   sources_destroy(sources);

@@ -27,6 +27,7 @@ static const struct flag flags[] = {
     {"limit", FLAG_PAGE, PLACE(selection.limit), true},
     {"before", FLAG_PAGE, PLACE(selection.before), true},
     {"json", FLAG_JSON, 0, false},
+    {"needs", FLAG_NEEDS, 0, false},
     {"help", 0, 0, false}, /* of every subcommand */
 };
 
@@ -53,6 +54,8 @@ static void take(struct command_line *line, const struct flag *flag, const char 
     *(const char **)((char *)line + flag->place) = value;
   else if (flag->group == FLAG_JSON)
     line->json = true;
+  else if (flag->group == FLAG_NEEDS)
+    line->needs = true;
   else
     *help = true;
 }

@@ -23,6 +23,7 @@ enum {
   FLAG_STATE = 1 << 4, /* --state */
   FLAG_SELECTION = 1 << 5, /* --type, --endpoint */
   FLAG_PAGE = 1 << 6, /* --limit, --before */
+  FLAG_NEEDS = 1 << 10, /* --needs */
 };
 
 /* Which commands are meant; each NULL where it was not given. Borrowed. */
@@ -36,6 +37,7 @@ struct command_line {
   struct config_flags flags;
   struct selection_flags selection;
   bool json;
+  bool needs;
   char **operands; /* what is no flag */
   int operand_count;
 };

@@ -105,6 +105,20 @@ static void print_faults(const json_t *faults)
   }
 }
 
+/* Whom handlers run as, and what this machine does not keep from them. */
+static void print_confinement(const json_t *confinement)
+{
+  struct buffer text = {0};
+  terminal_plain(&text, json_string_value(at(confinement, "user")));
+  print_row("handler user", TONE_PLAIN, &text);
+  size_t i;
+  json_t *each;
+  json_array_foreach(at(confinement, "missing"), i, each) {
+    terminal_plain(&text, json_string_value(each));
+    print_row(i ? "" : "not enforced", TONE_FAINT, &text);
+  }
+}
+
 static void print(const json_t *answer)
 {
   struct buffer text = {0};
@@ -121,6 +135,7 @@ static void print(const json_t *answer)
   buffer_format(&text, "%lld in service, %zu faulty", (long long)number(handlers, "in_service"),
                 json_array_size(at(handlers, "faulty")));
   print_row("handlers", TONE_PLAIN, &text);
+  print_confinement(at(answer, "confinement"));
   print_commands(answer);
   print_outbox(at(answer, "outbox"));
   print_journal(at(answer, "journal"));

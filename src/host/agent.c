@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "core/core.h"
+#include "host/confinement.h"
 #include "host/control_answers.h"
 #include "host/handlers.h"
 #include "host/marks_files.h"
@@ -18,6 +19,7 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 
 enum {
   EXIT_USAGE_STATUS = 2,
@@ -226,6 +228,8 @@ static void create_handlers(struct agent *agent)
       .directories = (const char *const *)agent->config->handlers,
       .directory_count = agent->config->handler_count,
       .settings = agent->config->settings,
+      .ceiling = agent->config->ceiling,
+      .places = agent->config->places,
       .idle_ms = agent->config->worker_idle_ms,
       .endpoints = (const char *const *)agent->config->tokens,
       .endpoint_count = agent->config->token_count,
@@ -285,6 +289,7 @@ static void create_answers(struct agent *agent, const struct journal_start *foun
       .handlers = agent->handlers,
       .journal = agent->journal,
       .wire = &agent->wire,
+      .workplace = agent->workplace,
       .found = *found,
   };
   agent->answers = control_answers_create(&sources, agent->loop);
@@ -328,6 +333,7 @@ static void start(struct agent *agent)
     handlers_stop(agent->handlers);
   log_info("agent", "started", "version", KAALUA_VERSION, "endpoints",
            LOG_NUMBER(agent->config->token_count), "state", agent->config->state);
+  confinement_log(agent->workplace);
   handlers_start(agent->handlers);
 }
 
@@ -373,6 +379,11 @@ static void close_parts(struct agent *agent)
  * nor a core dump nor /proc shows them to other processes of our user. */
 static void hide_process(void)
 {
+  struct rlimit core;
+  if (!getrlimit(RLIMIT_CORE, &core)) {
+    core.rlim_cur = 0;
+    setrlimit(RLIMIT_CORE, &core);
+  }
 #if !defined(__SANITIZE_ADDRESS__) /* whose leak check traces us */
   prctl(PR_SET_DUMPABLE, 0);
 #endif
@@ -403,7 +414,12 @@ static int run(struct agent *agent)
 
 int agent_run(const struct config *config, struct workplace *workplace)
 {
+  struct error error = {0};
   hide_process();
+  if (handler_user_choose(&workplace->user, config->handler_user, &error) < 0) {
+    log_error("agent", error.text);
+    return EXIT_USAGE_STATUS;
+  }
   mallopt(M_ARENA_MAX, 1); /* three threads, and little that they allocate at the same time */
   struct agent agent = {.config = config, .workplace = workplace, .loop = workplace->loop};
   return run(&agent);

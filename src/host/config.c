@@ -287,6 +287,7 @@ static void take_handlers(struct loading *loading)
   }
   json_t *settings = json_object_get(loading->file, "settings");
   config->settings = settings ? json_incref(settings) : json_object();
+  config->ceiling = json_incref(json_object_get(loading->file, "ceiling"));
 }
 
 static const char *extension(struct loading *loading, const char *name)
@@ -344,6 +345,16 @@ static void take_rest(struct loading *loading)
   config->poll_ms = poll ? (int64_t)(json_number_value(poll) * 1000) : POLL_S * 1000;
 }
 
+/* Who may not switch to it goes on as the own user: an agent does not (host/agent.c). */
+static void take_user(struct loading *loading, struct workplace *workplace)
+{
+  struct config *config = loading->config;
+  struct error error = {0};
+  set(&config->handler_user, json_string_value(json_object_get(loading->file, "handler_user")));
+  if (handler_user_choose(&workplace->user, config->handler_user, &error) == -ENOENT)
+    faults_add(loading->faults, config->file, 0, "%s", error.text);
+}
+
 /* Handlers read neither state nor configuration nor credentials. */
 static void keep_private(const struct loading *loading, struct workplace *workplace)
 {
@@ -369,8 +380,11 @@ static void find_file(struct loading *loading, struct workplace *workplace)
   if ((!given || !*given) && access(default_file, F_OK) < 0)
     return;
   set(&loading->config->file, given && *given ? given : default_file);
-  loading->file = evaluate_configuration(workplace, loading->config->file, loading->faults,
-                                         &loading->is_passing);
+  struct evaluated evaluated =
+      evaluate_configuration(workplace, loading->config->file, loading->faults);
+  loading->file = evaluated.value;
+  loading->config->places = evaluated.places;
+  loading->is_passing = evaluated.is_passing;
 }
 
 int config_load(struct config *config, const struct config_flags *flags, enum config_need need,
@@ -390,6 +404,7 @@ int config_load(struct config *config, const struct config_flags *flags, enum co
     take_handlers(&loading);
     take_state(&loading);
     take_rest(&loading);
+    take_user(&loading, workplace);
     keep_private(&loading, workplace);
   }
   json_decref(loading.file);
@@ -420,11 +435,13 @@ void config_clear(struct config *config)
   char *const texts[] = {config->file,     config->url,       config->host,     config->app_version,
                          config->username, config->password_file, config->ca_file, config->cert_file,
                          config->key_file, config->state,     config->cex,      config->dcx,
-                         config->epmx,     config->base_path, config->control};
+                         config->epmx,     config->base_path, config->control, config->handler_user};
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
     free(texts[i]);
   free_texts(config->tokens, config->token_count);
   free_texts(config->handlers, config->handler_count);
   json_decref(config->settings);
+  json_decref(config->ceiling);
+  json_decref(config->places);
   *config = (struct config){0};
 }

@@ -45,6 +45,10 @@ struct config {
   char *control; /* path of the control socket: `control` in the state directory, unless the file
                     says otherwise and --state and KAALUA_STATE do not */
   json_t *settings; /* object */
+  json_t *ceiling;  /* what handlers may need (host/ceiling.h), or NULL */
+  json_t *places;   /* where the file says that: {"file": its absolute path, "lines":
+                       {"settings.light.pin": {"line", "column", "source"?}}}; NULL without one */
+  char *handler_user; /* NULL: the default (host/handler_user.h) */
   char *cex, *dcx, *epmx;
   bool id_reuse_never;
   bool durability_normal; /* a commit survives a killed process, not a power cut */
@@ -62,7 +66,7 @@ enum config_need {
 /* Loads and checks. Returns 0, or -EINVAL with everything that is wrong added
  * to `faults` (host/faults.h), or -EAGAIN where the file could not be evaluated and
  * nothing is known to be wrong with it. config_clear() in either case. Adds what handlers
- * are kept from to the workplace. */
+ * are kept from, and whom they run as, to the workplace. */
 int config_load(struct config *config, const struct config_flags *flags, enum config_need need,
                 struct workplace *workplace, json_t *faults);
 

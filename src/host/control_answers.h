@@ -37,6 +37,7 @@ struct control_sources {
   struct handlers *handlers;
   struct journal *journal;
   const struct wire *wire;
+  const struct workplace *workplace;
   struct journal_start found; /* what the journal was at the start */
 };
 

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "host/confinement.h"
 #include "host/handlers_report.h"
 #include "host/plain_text.h"
 
@@ -114,10 +115,12 @@ json_t *control_status(const struct control_sources *sources, int64_t started_ms
   core_get_counts(sources->core, &counts);
   json_t *handlers = handlers_report(sources->handlers);
   json_t *problems = faults(sources, handlers);
-  return json_pack("{s:s,s:i,s:I,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "version", KAALUA_VERSION,
+  json_t *status = json_pack("{s:s,s:i,s:I,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "version", KAALUA_VERSION,
                    "pid", (int)getpid(), "uptime_s", (json_int_t)((now_ms - started_ms) / 1000),
                    "state", plain_text(sources->config->state), "connection",
                    connection(sources, started_ms, now_ms), "endpoints", count(sources->config->token_count), "handlers", handlers,
                    "commands", commands(&counts), "since_start", since_start(&counts), "outbox",
                    outbox(&counts), "journal", journal(sources), "faults", problems);
+  json_object_set_new(status, "confinement", confinement_report(sources->workplace));
+  return status;
 }

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { SOURCE_LINE_MAX_BYTES = 200 }; /* a longer one tells nobody anything */
+
 struct evaluation {
   struct loop *loop;
   json_t *report;
@@ -80,15 +82,47 @@ static void add_passing_fault(json_t *faults, const json_t *reported, const char
              json_string_value(message));
 }
 
-json_t *evaluate_configuration(const struct workplace *workplace, const char *path, json_t *faults,
-                               bool *is_passing)
+/* The text of a line, from 1; NULL where there is none. Returns owned. */
+static json_t *source_line(const char *text, json_int_t line)
 {
-  *is_passing = false;
+  for (; text && line > 1; line--) {
+    text = strchr(text, '\n');
+    text += text != NULL;
+  }
+  size_t size = text ? strcspn(text, "\r\n") : 0;
+  return size && size <= SOURCE_LINE_MAX_BYTES ? json_stringn(text, size) : NULL;
+}
+
+/* {"file", "lines": {path: {line, column, source?}}}. */
+static json_t *described_places(const char *path, const char *text, const json_t *reported)
+{
+  json_t *lines = json_object();
+  const char *name;
+  json_t *place;
+  json_object_foreach((json_t *)reported, name, place) {
+    json_t *copy = json_deep_copy(place);
+    json_t *source = json_is_true(json_object_get(place, "secret"))
+                         ? NULL
+                         : source_line(text, json_integer_value(json_object_get(place, "line")));
+    json_object_del(copy, "secret");
+    if (source)
+      json_object_set_new(copy, "source", source);
+    json_object_set_new(lines, name, copy);
+  }
+  char *whole = path[0] == '/' ? NULL : realpath(path, NULL);
+  json_t *places = json_pack("{s:s,s:o}", "file", whole ? whole : path, "lines", lines);
+  free(whole);
+  return places;
+}
+
+struct evaluated evaluate_configuration(const struct workplace *workplace, const char *path,
+                                        json_t *faults)
+{
   size_t size;
   char *text = read_whole(path, &size);
   if (!text) {
     faults_add(faults, path, 0, "%s", strerror(errno));
-    return NULL;
+    return (struct evaluated){0};
   }
   const char *slash = strrchr(path, '/');
   const char *chunk = slash ? slash + 1 : path;
@@ -96,10 +130,13 @@ json_t *evaluate_configuration(const struct workplace *workplace, const char *pa
   struct version *version = version_create("", path, chunk, text, size, none);
   const struct worker_options options = {.purpose = WORKER_CONFIGURATION};
   json_t *report = evaluate_version(workplace, version, &options);
-  json_t *value = json_incref(json_object_get(report, "value"));
   const json_t *reported = json_object_get(report, "faults");
-  *is_passing = json_array_size(reported) && json_is_true(json_object_get(report, "passing"));
-  if (*is_passing)
+  struct evaluated evaluated = {
+      .value = json_incref(json_object_get(report, "value")),
+      .places = described_places(path, text, json_object_get(report, "places")),
+      .is_passing = json_array_size(reported) && json_is_true(json_object_get(report, "passing")),
+  };
+  if (evaluated.is_passing)
     add_passing_fault(faults, reported, path);
   else
     faults_add_reported(faults, reported, chunk, path);
@@ -107,5 +144,5 @@ json_t *evaluate_configuration(const struct workplace *workplace, const char *pa
   version_drop(version);
   library_drop(none);
   free(text);
-  return value;
+  return evaluated;
 }

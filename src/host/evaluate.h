@@ -15,10 +15,15 @@
 json_t *evaluate_version(const struct workplace *workplace, struct version *version,
                          const struct worker_options *options);
 
-/* Reads and evaluates a configuration file. Returns the checked table, owned,
- * or NULL with what is wrong added to `faults`; *is_passing then tells whether it is not
- * the file: no worker could be started, or it was ended. */
-json_t *evaluate_configuration(const struct workplace *workplace, const char *path, json_t *faults,
-                               bool *is_passing);
+struct evaluated {
+  json_t *value;   /* the checked table; NULL where there are faults */
+  json_t *places;  /* with it: struct config's */
+  bool is_passing; /* the faults are not the file's: no worker could be started, or it was ended */
+};
+
+/* Reads and evaluates a configuration file; what is wrong is added to `faults`. Both parts of
+ * the answer are the caller's. */
+struct evaluated evaluate_configuration(const struct workplace *workplace, const char *path,
+                                        json_t *faults);
 
 #endif

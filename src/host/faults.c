@@ -5,6 +5,7 @@
 
 #include <ctype.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,7 +35,10 @@ void faults_add_reported(json_t *faults, const json_t *reported, const char *chu
   for (size_t i = 0; i < json_array_size(reported); i++) {
     json_t *fault = json_copy(json_array_get(reported, i));
     const char *file = json_string_value(json_object_get(fault, "file"));
-    char *whole = !file || !strcmp(file, chunk) ? memory_text(path) : path_beside(path, file);
+    char *whole = !file || !strcmp(file, chunk) ? memory_text(path)
+                  : file[0] == '/'              ? memory_text(file)
+                                                : path_beside(path, file);
+    json_object_del(fault, "setting");
     json_object_set_new(fault, "file", json_string(whole));
     free(whole);
     json_array_append_new(faults, fault);
@@ -148,6 +152,7 @@ void faults_draw(const json_t *fault, size_t indent, size_t columns, struct buff
 {
   const char *text = json_string_value(json_object_get(fault, "source"));
   const char *message = json_string_value(json_object_get(fault, "message"));
+  json_int_t column = json_integer_value(json_object_get(fault, "column"));
   if (!text)
     return;
   char *source = memory_text(text);
@@ -155,7 +160,9 @@ void faults_draw(const json_t *fault, size_t indent, size_t columns, struct buff
     if (*c == '\t')
       *c = ' ';
   utf8_make_plain(source, strlen(source));
-  const char *place = find_place(source, message ? message : "");
+  const char *place = column <= 0                        ? find_place(source, message ? message : "")
+                      : (size_t)column <= strlen(source) ? source + column - 1
+                                                         : source + strlen(source);
   draw(source, characters(source, (size_t)(place - source)), indent, columns - indent, out);
   free(source);
 }

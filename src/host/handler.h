@@ -78,7 +78,7 @@ struct handlers {
   const struct workplace *workplace;
   struct handlers_ports ports;
   struct sources *sources;
-  json_t *settings;
+  json_t *settings, *ceiling, *places;
   int64_t idle_ms;
   const char *const *endpoints;
   size_t endpoint_count;

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "host/ceiling.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -195,6 +196,8 @@ struct worker *handler_start_worker(struct handler *handler, struct version *ver
   const struct worker_options options = {
       .purpose = WORKER_HANDLER,
       .settings = json_object_get(handler->table->settings, handler->type),
+      .ceiling = ceiling_of(handler->table->ceiling, handler->type),
+      .places = handler->table->places,
       .may_lack_marks = may_lack_marks,
   };
   return worker_start(handler->table->workplace, version, &options, &ports, error);

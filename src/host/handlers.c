@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "host/ceiling.h"
 #include "host/handler.h"
 #include "host/last_good.h"
 #include "kp/name.h"
@@ -92,6 +93,8 @@ struct handlers *handlers_create(const struct workplace *workplace,
   handlers->ports = *ports;
   handlers->sources = sources_create(options->directories, options->directory_count);
   handlers->settings = options->settings ? json_incref((json_t *)options->settings) : json_object();
+  handlers->ceiling = json_incref((json_t *)options->ceiling);
+  handlers->places = json_incref((json_t *)options->places);
   handlers->idle_ms = options->idle_ms ? options->idle_ms : IDLE_MS;
   handlers->endpoints = options->endpoints;
   handlers->endpoint_count = options->endpoint_count;
@@ -120,6 +123,8 @@ void handlers_destroy(struct handlers *handlers)
   loop_timer_destroy(handlers->turn);
   sources_destroy(handlers->sources);
   json_decref(handlers->settings);
+  json_decref(handlers->ceiling);
+  json_decref(handlers->places);
   free(handlers->directory_fault);
   loop_timer_destroy(handlers->forget);
   json_decref(handlers->forgettable);

@@ -48,6 +48,8 @@ struct handlers_options {
   const char *const *directories;
   size_t directory_count;
   const json_t *settings; /* object: type → settings; NULL: none. Kept by reference */
+  const json_t *ceiling;  /* struct config's, and */
+  const json_t *places;   /* this too; each may be NULL. Kept by reference */
   int64_t idle_ms;        /* how long a worker stays without work; 0: 60,000 */
   const char *const *endpoints; /* tokens, for ticks; borrowed for the table's life */
   size_t endpoint_count;

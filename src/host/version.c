@@ -137,6 +137,7 @@ void version_set_contract(struct version *version, const json_t *contract)
   version->policy = read_policy(contract);
   version->has_resume = json_is_true(json_object_get(contract, "resume"));
   json_t *needs = json_object_get(contract, "needs");
+  version->has_contract = true;
   json_decref(version->needs);
   version->needs = json_is_object(needs) ? json_incref(needs) : json_object();
 }

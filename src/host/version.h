@@ -58,6 +58,7 @@ struct version {
   enum command_policy policy; /* on_interrupt */
   bool has_resume;
   json_t *needs; /* object */
+  bool has_contract; /* all this is known */
 };
 
 /* Copies the texts, keeps the library; returns with one reference. The contract

@@ -31,7 +31,7 @@ static int open_marks(struct worker *worker, const struct workplace *workplace,
 
 static int open_process(struct worker *worker, const struct workplace *workplace, struct error *error)
 {
-  static const char *const arguments[] = {"lua", NULL};
+  const char *const arguments[] = {"lua", workplace->user.ids, NULL};
   const struct process_options how = {
       .program = workplace->program,
       .arguments = arguments,
@@ -47,12 +47,19 @@ static int open_process(struct worker *worker, const struct workplace *workplace
   return worker->process ? 0 : error->code;
 }
 
-static char *version_options(const struct workplace *workplace, const struct worker_options *options)
+static char *version_options(const struct workplace *workplace, const struct version *version,
+                             const struct worker_options *options)
 {
   json_t *object = json_pack("{s:O,s:O}", "private", workplace->private_paths, "handlers",
                              workplace->handler_paths);
   if (options->settings)
     json_object_set(object, "settings", (json_t *)options->settings);
+  if (options->ceiling)
+    json_object_set(object, "ceiling", (json_t *)options->ceiling);
+  if (options->places)
+    json_object_set_new(object, "is_placed", json_true());
+  if (version->has_contract)
+    json_object_set(object, "needs", version->needs);
   struct buffer text = {0};
   jsontext_write(&text, object);
   json_decref(object);
@@ -73,11 +80,13 @@ struct worker *worker_start(const struct workplace *workplace, struct version *v
   worker->workplace = workplace;
   worker->version = version_keep(version);
   worker->ports = *ports;
+  worker->ceiling = json_incref((json_t *)options->ceiling);
+  worker->places = json_incref((json_t *)options->places);
   TAILQ_INIT(&worker->jobs);
   TAILQ_INIT(&worker->executions);
   worker->limit = loop_timer_create(workplace->loop, worker_on_limit, worker);
   worker->send = loop_timer_create(workplace->loop, on_send, worker);
-  char *text = version_options(workplace, options);
+  char *text = version_options(workplace, version, options);
   version_write(version, options->purpose == WORKER_CONFIGURATION ? "config" : "handler", text,
                 &worker->out);
   free(text);
@@ -102,6 +111,8 @@ void worker_destroy(struct worker *worker)
   frame_reader_clear(&worker->reader);
   buffer_clear(&worker->out);
   version_drop(worker->version);
+  json_decref(worker->ceiling);
+  json_decref(worker->places);
   free(worker->place);
   free(worker);
 }

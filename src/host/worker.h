@@ -94,6 +94,8 @@ struct worker_ports {
 struct worker_options {
   enum worker_purpose purpose;
   const json_t *settings; /* of this handler, from the configuration; NULL: none */
+  const json_t *ceiling;  /* what it may need (host/ceiling.h); NULL: everything */
+  const json_t *places;   /* struct config's, for faults of the settings; NULL: not known */
   bool may_lack_marks;    /* it is to load a file: started also where no marks can be kept (the
                              disk is full), but then it is handed no commands */
 };

@@ -4,6 +4,8 @@
 #include "base/memory.h"
 #include "base/utf8.h"
 #include "base/worker_frames.h"
+#include "host/ceiling.h"
+#include "host/settings_place.h"
 #include "host/sound.h"
 
 #include <stdlib.h>
@@ -31,6 +33,8 @@ static bool on_loaded(struct worker *worker, struct frame *frame)
     json_decref(report);
     return false;
   }
+  ceiling_apply(report, worker->ceiling);
+  settings_place(report, worker->places);
   worker->loaded = true;
   worker_expect_mark(worker);
   worker->ports.loaded(worker->ports.context, worker, report);

@@ -32,6 +32,7 @@ struct worker {
   const struct workplace *workplace;
   struct version *version;
   struct worker_ports ports;
+  json_t *ceiling, *places; /* of its options, or NULL */
   struct process *process;
   struct frame_reader reader;
   struct buffer out; /* commands of this turn, sent in one write */

@@ -67,6 +67,7 @@ int workplace_open(struct workplace *workplace, struct loop *loop, struct error 
       .private_paths = json_array(),
       .handler_paths = json_array(),
   };
+  handler_user_choose(&workplace->user, NULL, NULL);
   return 0;
 }
 
@@ -93,6 +94,7 @@ void workplace_keep_handlers(struct workplace *workplace, const char *path)
 void workplace_close(struct workplace *workplace)
 {
   free(workplace->program);
+  handler_user_clear(&workplace->user);
   for (char **one = workplace->environment; one && *one; one++)
     free(*one);
   free(workplace->environment);

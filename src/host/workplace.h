@@ -5,6 +5,7 @@
 #define KAALUA_HOST_WORKPLACE_H
 
 #include "base/error.h"
+#include "host/handler_user.h"
 #include "io/loop.h"
 
 #include <jansson.h>
@@ -15,6 +16,7 @@ struct marks_files;
 struct workplace {
   struct loop *loop;
   char *program;     /* path of kaalua-worker */
+  struct handler_user user; /* that workers run as */
   char **environment; /* NAME=VALUE, NULL-terminated */
   json_t *private_paths;  /* array: neither read nor written by handlers */
   json_t *handler_paths;  /* array: never written by handlers */

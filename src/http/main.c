@@ -10,9 +10,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 enum { EXIT_USAGE = 2 };
+
+/* Tokens, passwords and keys are in our memory: no debugger, core dump or /proc shows them. */
+static void hide(void)
+{
+  setrlimit(RLIMIT_CORE, &(struct rlimit){0});
+#if !defined(__SANITIZE_ADDRESS__) /* whose leak check traces us */
+  prctl(PR_SET_DUMPABLE, 0);
+#endif
+}
 
 int main(int argc, char **argv)
 {
@@ -24,6 +35,7 @@ int main(int argc, char **argv)
     fputs("kaalua-http is started by kaalua, not by hand\n", stderr);
     return EXIT_USAGE;
   }
+  hide();
   signal(SIGPIPE, SIG_IGN);
   if (curl_global_init(CURL_GLOBAL_DEFAULT)) {
     fputs("kaalua-http: libcurl cannot be initialised\n", stderr);

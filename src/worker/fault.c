@@ -25,15 +25,21 @@ static void write_text(struct buffer *out, const char *text, size_t size, size_t
   buffer_clear(&clean);
 }
 
-void fault_write(struct buffer *out, const struct source_file *file, int line, const char *message,
-                 bool is_secret)
+void fault_write(struct buffer *out, const struct source_file *file, const struct fault *fault)
 {
   buffer_append_text(out, "{\"file\":");
   write_text(out, file->chunk, strlen(file->chunk), MESSAGE_BYTES);
-  buffer_format(out, ",\"line\":%d,\"message\":", line);
-  write_text(out, message, strlen(message), MESSAGE_BYTES);
+  buffer_format(out, ",\"line\":%d", fault->line);
+  if (fault->column > 0)
+    buffer_format(out, ",\"column\":%d", fault->column);
+  buffer_append_text(out, ",\"message\":");
+  write_text(out, fault->message, strlen(fault->message), MESSAGE_BYTES);
+  if (fault->setting) {
+    buffer_append_text(out, ",\"setting\":");
+    write_text(out, fault->setting, strlen(fault->setting), MESSAGE_BYTES);
+  }
   const char *text;
-  size_t size = is_secret ? 0 : version_line(file, line, &text);
+  size_t size = fault->is_secret ? 0 : version_line(file, fault->line, &text);
   if (size) {
     buffer_append_text(out, ",\"source\":");
     write_text(out, text, size, SOURCE_BYTES);
@@ -52,5 +58,10 @@ void fault_write_error(struct buffer *out, const struct version *version, const 
     size = (size_t)(quote - rest);
   char text[MESSAGE_BYTES + 1];
   snprintf(text, sizeof text, "%.*s", (int)size, rest);
-  fault_write(out, file ? file : &version->files[0], line, text, version->is_config);
+  const struct source_file *of = file ? file : &version->files[0];
+  fault_write(out, of, &(struct fault){
+      .line = line,
+      .message = text,
+      .is_secret = version->is_config,
+  });
 }

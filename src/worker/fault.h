@@ -9,10 +9,15 @@
 struct version;
 struct source_file;
 
-/* Appends {"file", "line", "message", "source"}. `line` 0: none. The source line
- * is left out where it may hold a secret. */
-void fault_write(struct buffer *out, const struct source_file *file, int line, const char *message,
-                 bool is_secret);
+struct fault {
+  int line, column; /* from 1, in bytes; 0: none */
+  const char *message;
+  const char *setting; /* the setting that does not fit, or NULL */
+  bool is_secret;      /* the source line may hold a secret: it is left out */
+};
+
+/* Appends {"file", "line", "column"?, "message", "setting"?, "source"?}. */
+void fault_write(struct buffer *out, const struct source_file *file, const struct fault *fault);
 
 /* The same of a Lua error: the place is taken from its beginning, "park.lua:3: …";
  * without one it is the version's first file. Of a configuration nothing is

@@ -48,6 +48,8 @@ int files_check(lua_State *L, int index, bool write, const char *what, char reso
     return refuse(L, path, write ? "never written by handlers" : "private to the agent");
   if (write && !is_granted(L, resolved))
     return refuse(L, path, "outside the directories of needs.write");
+  if (write && !paths_is_allowed(&worker_of(L)->version, resolved))
+    return refuse(L, path, "outside the directories of the configuration's ceiling");
   return 0;
 }
 
@@ -77,6 +79,8 @@ int files_check_entry(lua_State *L, int index, const char *what, char resolved[P
     return refuse(L, path, "never written by handlers");
   if (!is_granted(L, resolved) || is_granted_directory(L, resolved))
     return refuse(L, path, "outside the directories of needs.write");
+  if (!paths_is_allowed(version, resolved))
+    return refuse(L, path, "outside the directories of the configuration's ceiling");
   return 0;
 }
 
@@ -102,14 +106,46 @@ static int close_file(lua_State *L)
   return luaL_fileresult(L, !fclose(stream->f), NULL);
 }
 
-/* Opens the resolved path: where it has a link after all, it was made since. */
+/* Whether the descriptor is of the file that was judged: on the way to it a folder may have
+ * become a link since. A disk holds all files, the agent's own, too. */
+static bool is_judged(int fd, const char *resolved, struct stat *info)
+{
+  char link[64], opened[PATH_MAX];
+  snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+  ssize_t size = readlink(link, opened, sizeof opened);
+  bool is_same = size == (ssize_t)strlen(resolved) && !memcmp(opened, resolved, (size_t)size);
+  if (!is_same || fstat(fd, info) || S_ISBLK(info->st_mode)) {
+    errno = EACCES;
+    return false;
+  }
+  return true;
+}
+
+/* Opens a path that was judged. It is emptied only once it is known to be that file.
+ * Returns the descriptor, or -1 with errno. */
+static int open_judged(const char *resolved, int flags)
+{
+  struct stat info;
+  int opening = (flags & ~O_TRUNC) | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY;
+  int fd = open(resolved, opening, NEW_FILE_MODE);
+  if (fd < 0)
+    return -1;
+  if (is_judged(fd, resolved, &info) &&
+      (!(flags & O_TRUNC) || !S_ISREG(info.st_mode) || !ftruncate(fd, 0)))
+    return fd;
+  int why = errno;
+  close(fd);
+  errno = why;
+  return -1;
+}
+
 static int open_resolved(lua_State *L, const char *shown, const char *resolved, const char *mode,
                          int flags)
 {
   luaL_Stream *stream = lua_newuserdatauv(L, sizeof *stream, 0);
   stream->closef = NULL; /* closed, until it is open */
   luaL_setmetatable(L, LUA_FILEHANDLE);
-  int fd = open(resolved, flags | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, NEW_FILE_MODE);
+  int fd = open_judged(resolved, flags);
   if (fd < 0)
     return luaL_fileresult(L, 0, shown);
   stream->f = fdopen(fd, mode);
@@ -142,16 +178,35 @@ static int call_own(lua_State *L)
   return lua_gettop(L);
 }
 
+/* Calls Lua's own, upvalue 1 of io_lines, with the arguments of that behind it and our
+ * descriptor on top, by whose name it opens the file once more. */
+static int lines_of_descriptor(lua_State *L)
+{
+  lua_pushfstring(L, "/proc/self/fd/%d", (int)lua_tointeger(L, -1));
+  lua_replace(L, 2);
+  lua_settop(L, lua_gettop(L) - 1);
+  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+  return lua_gettop(L);
+}
+
 static int io_lines(lua_State *L)
 {
-  if (!lua_isnoneornil(L, 1)) {
-    char resolved[PATH_MAX];
-    if (files_check(L, 1, false, "io.lines", resolved))
-      return luaL_error(L, "%s", lua_tostring(L, -2));
-    lua_pushstring(L, resolved);
-    lua_replace(L, 1);
-  }
-  return call_own(L);
+  char path[PATH_MAX];
+  if (lua_isnoneornil(L, 1))
+    return call_own(L);
+  if (files_check(L, 1, false, "io.lines", path))
+    return luaL_error(L, "%s", lua_tostring(L, -2));
+  int fd = open_judged(path, O_RDONLY);
+  if (fd < 0)
+    return luaL_error(L, "%s: %s", lua_tostring(L, 1), strerror(errno));
+  lua_pushcfunction(L, lines_of_descriptor);
+  lua_insert(L, 1);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 2);
+  lua_pushinteger(L, fd);
+  int status = lua_pcall(L, lua_gettop(L) - 1, LUA_MULTRET, 0);
+  close(fd);
+  return status == LUA_OK ? lua_gettop(L) : lua_error(L);
 }
 
 /* io.input and io.output: a name is opened here, checked. */

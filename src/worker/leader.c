@@ -2,6 +2,7 @@
 
 #include "base/worker_frames.h"
 #include "worker/children.h"
+#include "worker/confine.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -212,6 +213,9 @@ static int start(struct leader *leader)
   if (prctl(PR_SET_CHILD_SUBREAPER, 1))
     return refused("kaalua-worker: prctl");
   prctl(PR_SET_NAME, "kaalua-leader");
+#if !defined(__SANITIZE_ADDRESS__)
+  prctl(PR_SET_DUMPABLE, 0); /* it hands on what is meant for a program of ours alone */
+#endif
   setsid();
   sigset_t all, died;
   sigfillset(&all);
@@ -222,7 +226,7 @@ static int start(struct leader *leader)
   return leader->died_fd < 0 ? refused("kaalua-worker: signalfd") : 0;
 }
 
-int leader_run_worker(void (*work)(void))
+int leader_run_worker(void (*work)(void), const char *ids)
 {
   struct leader leader = {.ask_signal = SIGUSR1, .exec_fd = -1};
   int rc = start(&leader);
@@ -233,6 +237,7 @@ int leader_run_worker(void (*work)(void))
   if (leader.worker < 0)
     return refused("kaalua-worker: fork");
   if (!leader.worker) {
+    confine_identity(ids); /* which forgets who is to be followed */
     follow_leader(self);
     become_worker(work);
   }

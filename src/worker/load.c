@@ -21,13 +21,13 @@ struct load {
 
 /* ---- inside the protected call; worker->answer grows to LOADED's JSON ---- */
 
-static void add_fault(struct load *load, int line, const char *message, bool is_secret)
+static void add_fault(struct load *load, const struct fault *fault)
 {
   struct worker *worker = load->worker;
   if (load->is_faulty)
     buffer_append_char(&worker->answer, ',');
   load->is_faulty = true;
-  fault_write(&worker->answer, &worker->version.files[0], line, message, is_secret);
+  fault_write(&worker->answer, &worker->version.files[0], fault);
 }
 
 static void set_option(lua_State *L, const struct version *version, const char *name)
@@ -51,27 +51,35 @@ static void push_context(lua_State *L, const struct version *version)
   lua_setfield(L, -2, "type");
   set_option(L, version, "settings");
   set_option(L, version, "ceiling");
+  set_option(L, version, "is_placed");
 }
 
-/* The list of {line, message} at the top of the stack. */
+/* The list of {line, column, message, setting, secret} at the top of the stack. */
 static void write_faults(lua_State *L, struct load *load)
 {
   for (lua_Integer i = 1; lua_rawgeti(L, -1, i) == LUA_TTABLE; i++) {
     lua_getfield(L, -1, "line");
-    lua_getfield(L, -2, "message");
-    lua_getfield(L, -3, "secret");
-    add_fault(load, (int)lua_tointeger(L, -3), luaL_checkstring(L, -2), lua_toboolean(L, -1));
-    lua_pop(L, 4);
+    lua_getfield(L, -2, "column");
+    lua_getfield(L, -3, "message");
+    lua_getfield(L, -4, "setting");
+    lua_getfield(L, -5, "secret");
+    add_fault(load, &(struct fault){
+        .line = (int)lua_tointeger(L, -5),
+        .column = (int)lua_tointeger(L, -4),
+        .message = luaL_checkstring(L, -3),
+        .setting = lua_tostring(L, -2),
+        .is_secret = lua_toboolean(L, -1),
+    });
+    lua_pop(L, 6);
   }
   lua_pop(L, 1);
 }
 
-/* Appends ],"name":value — the end of an empty list of faults, and the value at
- * the top of the stack. */
+/* Appends "name":value, the value at the top of the stack. */
 static void write_value(lua_State *L, struct worker *worker, const char *name)
 {
   struct encode_fault fault;
-  buffer_format(&worker->answer, "],\"%s\":", name);
+  buffer_format(&worker->answer, "\"%s\":", name);
   if (encode_json(L, -1, &worker->answer, name, LOADED_MAX_BYTES, &fault))
     luaL_error(L, "%s", *fault.text ? fault.text : "too large");
 }
@@ -91,11 +99,13 @@ static void accept(lua_State *L, struct load *load)
   worker->timeout_s = number_field(L, "timeout_s");
   worker->memory_mib = (int64_t)number_field(L, "memory_mib");
   worker->max_age_s = number_field(L, "max_age_s");
+  confine_read_contract(L, &worker->write_grant);
   lua_pushvalue(L, -1);
   state_keep(L, STATE_CONTRACT);
   state_push(L, "kaa.contract", "describe");
   lua_insert(L, -2);
   lua_call(L, 1, 1);
+  buffer_append_text(&worker->answer, "],");
   write_value(L, worker, "contract");
 }
 
@@ -133,12 +143,16 @@ static int load_config(lua_State *L)
   lua_setupvalue(L, -2, 1);
   lua_call(L, 0, 1);
   lua_pushlstring(L, file->text, file->size_bytes);
-  lua_call(L, 2, 2);
-  if (lua_isnil(L, -2)) {
+  lua_call(L, 2, 3);
+  if (lua_isnil(L, -3)) {
+    lua_pop(L, 1);
     write_faults(L, load);
     return 0;
   }
-  lua_pop(L, 1);
+  buffer_append_text(&load->worker->answer, "],");
+  write_value(L, load->worker, "places");
+  lua_pop(L, 2);
+  buffer_append_char(&load->worker->answer, ',');
   write_value(L, load->worker, "value");
   return 0;
 }

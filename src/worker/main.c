@@ -11,8 +11,8 @@ enum { EXIT_USAGE = 2 };
 
 int main(int argc, char **argv)
 {
-  if (argc == 2 && !strcmp(argv[1], "lua"))
-    return leader_run_worker(session_run);
+  if ((argc == 2 || argc == 3) && !strcmp(argv[1], "lua"))
+    return leader_run_worker(session_run, argv[2]);
   if (argc >= 3 && !strcmp(argv[1], "exec"))
     return leader_run_program(argv + 2);
   if (argc == 3 && !strcmp(argv[1], "serve"))

@@ -111,3 +111,17 @@ bool paths_holds_private(const struct version *version, const char *resolved)
 {
   return holds_any(version, "private", resolved) || holds_any(version, "handlers", resolved);
 }
+
+bool paths_is_allowed(const struct version *version, const char *resolved)
+{
+  const json_t *limit = json_object_get(version->options, "ceiling");
+  const json_t *write = json_object_get(limit, "write");
+  if (!json_is_object(limit) || json_is_true(write))
+    return true;
+  for (size_t i = 0; i < json_array_size(write); i++) {
+    const char *directory = json_string_value(json_array_get(write, i));
+    if (directory && paths_is_inside(resolved, directory))
+      return true;
+  }
+  return false;
+}

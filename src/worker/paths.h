@@ -24,6 +24,10 @@ bool paths_is_inside(const char *resolved, const char *directory);
  * environment, memory and descriptors of the host hold its secrets. */
 bool paths_is_private(const struct version *version, const char *resolved, bool write);
 
+/* Whether the configuration's ceiling allows `resolved` for writing: a link that the contract's
+ * check does not see may lead out of it. */
+bool paths_is_allowed(const struct version *version, const char *resolved);
+
 /* Whether something that no handler may write is `resolved` or lies beneath it:
  * it would move or go along with it. */
 bool paths_holds_private(const struct version *version, const char *resolved);

@@ -210,6 +210,8 @@ static void run(struct worker *worker, lua_CFunction call)
     run_protected(&outcome, call);
   worker->is_running = false;
   flush_files(worker);
+  worker->is_spent = worker->is_spent || confine_is_outdated(&worker->write_grant) ||
+                     confine_is_outdated(&worker->write_ceiling);
   output_settle(&worker->output);
   finish(&outcome);
 }

@@ -65,10 +65,13 @@ void session_run(void)
   output_init(&worker.output, &worker.channel);
   limit_init(&worker.limit, &worker);
   attach_marks(&worker);
+  confine_process();
   receive_version(&worker);
+  confine_before_load(&worker);
   if (load_version(&worker))
     worker.is_spent = true;
-  else
+  confine_after_load(&worker);
+  if (!worker.is_spent)
     worker.heap.limit_bytes = (size_t)worker.memory_mib * 1024 * 1024;
   serve(&worker);
 }

@@ -6,6 +6,7 @@
 #include "base/buffer.h"
 #include "base/marks.h"
 #include "worker/channel.h"
+#include "worker/confine.h"
 #include "worker/heap.h"
 #include "worker/limit.h"
 #include "worker/output.h"
@@ -41,6 +42,8 @@ struct worker {
   struct limit limit;
   struct output output;
   struct marks *marks; /* NULL: the host gave none */
+  struct confine_grant write_grant;   /* needs.write, for the kernel */
+  struct confine_grant write_ceiling; /* and what the configuration allows of it */
   lua_State *lua;
   bool is_loading; /* the file's top level runs: nothing may act */
   bool is_running; /* a command or a tick runs */

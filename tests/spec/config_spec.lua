@@ -47,7 +47,7 @@ return {
     local cases = {
       { 'tokenfile = "x"', 'tokenfile: unknown key, did you mean "token_file"?' },
       { "colour = 1", "colour: unknown key" },
-      { 'handler_user = "x"', "handler_user: unknown key, not in this version of kaalua" },
+      { "handler_user = 0", "handler_user: expected string of 1 to 64 characters, got 0" },
       { "url = 3", "url: expected string, got 3" },
       { 'url = "ftp://x"', "url: expected mqtt://HOST[:PORT], or mqtts, http, https" },
       { 'url = "localhost:1883"', "url: expected mqtt://HOST[:PORT], or mqtts, http, https" },
@@ -84,6 +84,9 @@ return {
       { 'handlers = { "a", 3 }', "handlers[2]: expected string of 1 to 4096 characters, got 3" },
       { "settings = 3", "settings: expected table, got 3" },
       { 'settings = { ["a b"] = {} }', 'settings["a b"]: expected a command type: letters, digits, _ and -' },
+      { 'ceiling = { all = { "wirte" } }',
+        'ceiling.all[1]: unknown capability "wirte", did you mean "write"?' },
+      { 'celing = {}', 'celing: unknown key, did you mean "ceiling"?' },
       { 'extensions = { cxe = "a" }', 'extensions.cxe: unknown key, did you mean "cex"?' },
       { 'extensions = { cex = "a/b" }', "extensions.cex: " .. level },
       { 'durability = "none"', 'durability: expected one of "full", "normal", got "none"' },
@@ -98,6 +101,49 @@ return {
       assert.is_nil(checked)
       assert.same({ "2: " .. case[2] }, faults)
     end
+  end)
+
+  it("takes a ceiling", function()
+    assert.same({ all = { write = true }, handlers = { reboot = { exec = { "/bin/x" } } } },
+      (check 'return { ceiling = { all = { "write" }, handlers = { reboot = { exec = { "/bin/x" } } } } }')
+        .ceiling)
+  end)
+
+  it("knows where settings and ceiling are written, and which lines hold a secret", function()
+    local source = [[
+return { token = "s3cret", ceiling = { all = {} },
+  settings = { light = { pin = 1,
+      taken = { 1,
+        2, 3 } }, ["a-b"] = {},
+    ["1x"] = 3 } }]]
+    local _, _, places = config.check(load(source)(), source)
+    assert.same({
+      ceiling = { line = 1, column = 28, secret = true },
+      ["ceiling.all"] = { line = 1, column = 40, secret = true },
+      settings = { line = 2, column = 3 },
+      ["settings.light"] = { line = 2, column = 16 },
+      ["settings.light.pin"] = { line = 2, column = 26 },
+      ["settings.light.taken"] = { line = 3, column = 7 },
+      ["settings.light.taken[1]"] = nil,
+      ["settings.light.taken[2]"] = { line = 4, column = 9 },
+      ["settings.light.taken[3]"] = { line = 4, column = 12 },
+      ["settings.a-b"] = { line = 4, column = 19 },
+      ['settings["1x"]'] = { line = 5, column = 5 },
+    }, places)
+  end)
+
+  it("keeps no more places than it can carry", function()
+    local lines = {}
+    for index = 1, 5000 do
+      lines[index] = ("k%d = %d,"):format(index, index)
+    end
+    local source = "return { settings = { light = {\n" .. table.concat(lines, "\n") .. " } } }"
+    local _, _, places = config.check(load(source)(), source)
+    local count = 0
+    for _ in pairs(places) do
+      count = count + 1
+    end
+    assert.equal(1000, count)
   end)
 
   it("accepts urls of each scheme", function()

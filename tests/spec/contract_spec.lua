@@ -41,8 +41,8 @@ return {
     assert.same({ slot = { type = "integer" } }, checked.params)
     assert.equal("park.lua:5", checked.place)
     assert.same({ summary = "Park", timeout_s = 0.1, memory_mib = 64,
-      needs = { write = true, exec = { "/bin/x" } }, run = true, on_interrupt = "report",
-      resume = false }, contract.describe(checked))
+      needs = { write = true, exec = { "/bin/x" } }, needs_line = 2, run = true,
+      on_interrupt = "report", resume = false }, contract.describe(checked))
   end)
 
   it("says what a file should return", function()
@@ -242,6 +242,27 @@ return {
     local _, faults = check(source, { ceiling = { "exec" } })
     assert.same({ '3: needs.write: "write" is more than the configuration allows (exec)' }, faults)
     assert.is_table(check(source, { ceiling = { "exec", "write" } }))
+    _, faults = check(source, { ceiling = { exec = { "/bin/x" }, write = { "/srv" } } })
+    assert.same({
+      '2: needs[1]: "exec" is more than the configuration allows; write: exec = { "/bin/x" }',
+      '3: needs.write[1]: "/tmp" is more than the configuration allows (write = { "/srv" })',
+    }, faults)
+    for _, limit in ipairs { true, { "exec", write = { "/" } } } do
+      assert.is_table(check(source, { ceiling = limit }))
+    end
+  end)
+
+  it("knows the column of a fault, and which setting it is about", function()
+    local source = 'return {\n  settings = { pin = { type = "integer" } }, tiemout_s = 3, run = print }'
+    local checked, faults = contract.check(assert(load(source))(), {
+      chunk = "park.lua", source = source, type = "park", settings = { pin = "x" }, is_placed = true,
+    })
+    assert.is_nil(checked)
+    assert.same({
+      { line = 2, column = 46, message = 'tiemout_s: unknown key, did you mean "timeout_s"?' },
+      { line = 2, column = 16, message = 'settings.park.pin: expected integer, got "x"',
+        setting = "settings.park.pin" },
+    }, faults)
   end)
 
   it("reads what the table itself holds, without metamethods", function()

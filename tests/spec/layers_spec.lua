@@ -27,6 +27,7 @@ local LIBRARIES = {
   { header = "^lua%.h$", places = { "^worker/" } },
   { header = "^lauxlib%.h$", places = { "^worker/" } },
   { header = "^lualib%.h$", places = { "^worker/" } },
+  { header = "^seccomp%.h$", places = { "^worker/confine_filter_make%.c$" } },
   { header = "^lua%-cjson%.h$", places = { "^worker/" } },
 }
 

@@ -123,4 +123,14 @@ return handler]]
     local filler = ("-- a comment\nlocal x = { 1, 'two', [[three]] }\n"):rep(25000)
     assert.equal(50002, locate.key(filler .. "return {\n  a = 1 }", { "a" }))
   end)
+
+  it("knows the column, in bytes", function()
+    local source = "local M = { a = 1,\n  --[[ é\n ]] b = { c = 2 } }\nM['d'] = 3\nreturn M"
+    assert.same({ 1, 13 }, { locate.nearest(source, { "a" }) })
+    assert.same({ 3, 5 }, { locate.nearest(source, { "b" }) })
+    assert.same({ 3, 11 }, { locate.nearest(source, { "b", "c" }) })
+    assert.same({ 3, 5 }, { locate.nearest(source, { "b", "nothing" }) })
+    assert.same({ 4, 3 }, { locate.nearest(source, { "d" }) })
+    assert.same({ 5, 1 }, { locate.nearest(source, {}) })
+  end)
 end)

@@ -1,12 +1,12 @@
 local needs = require "kaa.needs"
 local text = require "kaa.text"
 
-local function check(written, ceiling)
+local function check(written, key)
   local faults = {}
-  local granted = needs.check(written, ceiling, function(path, message)
+  local granted, places = needs.check(written, function(path, message)
     faults[#faults + 1] = text.path(path) .. ": " .. message
-  end)
-  return granted, faults
+  end, key)
+  return granted, faults, places
 end
 
 describe("kaa.needs", function()
@@ -62,12 +62,15 @@ describe("kaa.needs", function()
     end
   end)
 
-  it("stays below the ceiling", function()
-    assert.same({}, select(2, check({ "write" }, { "write", "exec" })))
-    assert.same({}, select(2, check({}, {})))
-    assert.same({ 'exec: "exec" is more than the configuration allows (write)' },
-      select(2, check({ exec = { "/bin/x" }, write = true }, { "write" })))
-    assert.same({ 'net: "net" is more than the configuration allows (nothing)' },
-      select(2, check({ "net" }, {})))
+  it("knows where each is written, and by what name", function()
+    assert.same({ write = 1, exec = "exec" }, (select(3, check { "write", exec = { "/bin/x" } })))
+    assert.same({ ': expected a list, as in all = { "exec" }, got "exec"' },
+      (select(2, check("exec", "all"))))
+  end)
+
+  it("writes a capability as it would be written", function()
+    assert.equal('"exec"', needs.written("exec", true))
+    assert.equal('write = { "/a", "/b" }', needs.written("write", { "/a", "/b" }))
+    assert.equal('write = { "/a", "/b", "/c", … }', needs.written("write", { "/a", "/b", "/c", "/d" }))
   end)
 end)

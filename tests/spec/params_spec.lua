@@ -24,7 +24,10 @@ describe("kaa.params.apply", function()
       { { type = "array", items = { type = "integer" } }, { 1, 2 } },
       { { type = "array", items = { type = "any" } }, { null, 1 } },
       { { type = "any" }, null }, { { type = "any" }, false }, { { type = "any" }, {} },
-      { { type = "any", enum = { 1, "a" } }, "a" },
+      { { type = "any", enum = { 1, "a", true } }, "a" }, { { type = "any", enum = { 1, true } }, true },
+      { { type = "number", enum = { 1, 2.5 } }, 2.5 }, { { type = "number", enum = { 1 } }, 1.0 },
+      { { type = "table", length = { 1, 2 } }, { a = 1 } }, { { type = "table", length = 0 }, {} },
+      { { type = "integer" }, 9007199254740993 }, { { type = "number", min = -1, max = -1 }, -1 },
     }
     for index, case in ipairs(cases) do
       local filled, messages = params.apply({ x = case[1] }, { x = case[2] })
@@ -65,6 +68,12 @@ describe("kaa.params.apply", function()
       { { type = "array", length = { 1, 2 } }, {}, "expected array of 1 to 2 elements, got an empty table" },
       { { type = "array", length = 1 }, { 1, 2 }, "expected array of at most 1 element, got an array" },
       { { type = "any", enum = { 1 } }, null, "expected 1, got null" },
+      { { type = "any", enum = { 1, true } }, "1", 'expected one of 1, true, got "1"' },
+      { { type = "table", length = { 1, 2 } }, {}, "expected table of 1 to 2 fields, got an empty table" },
+      { { type = "table", length = 1 }, { a = 1, b = 2 }, "expected table of at most 1 field, got a table" },
+      { { type = "integer" }, 2 ^ 63, "expected integer, got 9.2233720368548e+18" },
+      { { type = "string", pattern = ("a?"):rep(250) .. "b" }, ("a"):rep(300),
+        'expected string that matches "' .. ("a?"):rep(20) .. '…", got "' .. ("a"):rep(40) .. '…"' },
     }
     for _, case in ipairs(cases) do
       assert.equal("x: " .. case[3], messages_of(case[1], case[2]))
@@ -133,6 +142,40 @@ describe("kaa.params.apply", function()
     assert.same({ pin = 17 }, params.apply(schema, { dark = {} }).dark)
   end)
 
+  it("fills in the defaults of tables in arrays, and of tables in tables", function()
+    local pin = { type = "integer", default = 17 }
+    local light = { type = "table", fields = { pin = pin } }
+    local filled = params.apply({
+      lights = { type = "array", items = light },
+      house = { type = "table", fields = { hall = light, roof = {
+        type = "table", default = {}, fields = { pin = pin } } } },
+    }, { lights = { {}, { pin = 3 } }, house = { hall = {} } })
+    assert.same({ lights = { { pin = 17 }, { pin = 3 } },
+      house = { hall = { pin = 17 }, roof = { pin = 17 } } }, filled)
+  end)
+
+  it("asks for what is required only where its table is given", function()
+    local schema = { light = { type = "table", fields = { pin = { type = "integer", required = true } } } }
+    assert.same({}, (params.apply(schema, {})))
+    assert.same({}, (params.apply(schema, { light = null })))
+    assert.same({ "light.pin: missing, expected integer" }, (select(2, params.apply(schema, { light = {} }))))
+  end)
+
+  it("lists at most a hundred faults, in little time", function()
+    local fields, given = {}, {}
+    for index = 1, 50 do
+      fields[("a_rather_long_name_of_a_field_%d"):format(index)] = { type = "integer" }
+    end
+    for index = 1, 30000 do
+      given[("some_name_that_nobody_knows_%d"):format(index)] = index
+    end
+    local start = os.clock()
+    local filled, messages = params.apply(fields, given)
+    assert.is_nil(filled)
+    assert.equal(100, #messages)
+    assert.is_true(os.clock() - start < 2)
+  end)
+
   it("leaves the given value untouched", function()
     local given = { i = 3.0, list = { 1.0 }, nested = { i = 4.0 } }
     local filled = params.apply({ i = { type = "integer" }, d = { type = "string", default = "x" },
@@ -148,6 +191,15 @@ describe("kaa.params.apply", function()
   it("keeps arrays arrays, also empty ones", function()
     local filled = params.apply({ x = { type = "array", items = { type = "integer" } } }, { x = {} })
     assert.is_true(values.is_array(filled.x))
+  end)
+
+  it("makes arrays of unmarked tables, so that an empty one stays []", function()
+    local schema = { x = { type = "array", default = {} }, y = { type = "array" } }
+    local given = { y = {} }
+    local filled = params.apply(schema, given)
+    assert.is_true(values.is_array(filled.x))
+    assert.is_true(values.is_array(filled.y))
+    assert.is_nil(getmetatable(given.y), "what is given stays as it is")
   end)
 
   it("wants an object at the top", function()
@@ -179,6 +231,8 @@ describe("kaa.params.check", function()
       d = { type = "table", default = {}, fields = { e = { type = "boolean", default = false } } },
       f = { type = "any", default = {} }, g = { type = "array", default = {} },
       h = { type = "number", min = -1.5 }, i = { type = "string", required = false, default = "x" },
+      j = { type = "any", enum = { 1, "a", false } }, k = { type = "table", length = { 1, 9 } },
+      l = { type = "any", default = null }, m = { type = "integer", enum = { 1.0 }, default = 1 },
     })
   end)
 
@@ -227,6 +281,19 @@ describe("kaa.params.check", function()
       { { type = "integer", default = "4" }, 'params.x.default: expected integer, got "4"' },
       { { type = "table", default = { y = 1 }, fields = { y = { type = "string" } } },
         "params.x.default: y: expected string, got 1" },
+      { { type = "string", enum = { "a", 1 } }, "params.x.enum[2]: expected string, got 1" },
+      { { type = "integer", max = 3, enum = { 4 } }, "params.x.enum[1]: expected integer of at most 3, got 4" },
+      { { type = "integer", enum = { 1.5 } }, "params.x.enum[1]: expected integer, got 1.5" },
+      { { type = "integer", enum = { 1, 2 }, default = 3 }, "params.x.default: expected one of 1, 2, got 3" },
+      { { type = "integer", default = null }, "params.x.default: expected integer, got null" },
+      { { type = "table", default = {}, fields = { y = { type = "string", required = true } } },
+        "params.x.default: y: missing, expected string" },
+      { { type = "array", items = { type = "integer", default = 3 } },
+        "params.x.items.default: an element of an array is always given, and has no use for a default" },
+      { { type = "array", default = { "x" }, items = { type = "integer" } },
+        'params.x.default: [1]: expected integer, got "x"' },
+      { { type = "boolean", length = 3 },
+        'params.x.length: does not go with type "boolean", only with string, array, table' },
       { { type = "string", required = true, default = "x" },
         'params.x.default: a required field has no use for a default, got "x"' },
     }
@@ -243,6 +310,22 @@ describe("kaa.params.check", function()
       "params.b: has no type; it is one of string, number, integer, boolean, table, array, any",
       'params.b.typ: unknown key, did you mean "type"?',
     }, faults_of { a = { type = "intger", min = "x" }, b = { typ = "x" }, "c" })
+  end)
+
+  it("ends where a schema holds itself", function()
+    local light = { type = "table" }
+    light.fields = { light = light }
+    local lines = faults_of { light = light }
+    assert.equal(1, #lines)
+    assert.matches("light: nested over 64 deep, or it holds itself$", lines[1])
+    local list = { type = "array" }
+    list.items = list
+    assert.matches("items: nested over 64 deep, or it holds itself$", faults_of({ list = list })[1])
+    local deep = { type = "integer" }
+    for _ = 1, 60 do
+      deep = { type = "array", items = deep }
+    end
+    assert.same({}, faults_of { deep = deep })
   end)
 
   it("wants a table", function()

@@ -1,19 +1,25 @@
+local config = require "kaa.config"
 local testing = require "kaa.testing"
 local values = require "kaa.values"
 
 local README = "lua/README.md"
 
---- The fenced Lua blocks that begin with a file's name, by that name.
+local CONFIGURATION = "/etc/kaalua/kaalua.lua"
+
+--- The fenced Lua blocks that begin with a file's name, by that name; and the configuration.
 local function examples()
   local file = assert(io.open(README))
   local text = file:read "a"
   file:close()
   local found, names = {}, {}
   for block in text:gmatch "\n```lua\n(.-)\n```\n" do
-    local name = block:match "^%-%- (handlers/[%w_/-]+%.lua)"
+    local name = block:match "^%-%- (handlers/[%w_/-]+%.lua)" or block:match "^%-%- (/%S+)\n"
     assert(name, "a block does not begin with its file's name: " .. block:sub(1, 40))
     assert(not found[name], name .. " is there twice")
-    found[name], names[#names + 1] = block .. "\n", name
+    found[name] = block .. "\n"
+    if name ~= CONFIGURATION then
+      names[#names + 1] = name
+    end
   end
   return found, names
 end
@@ -105,6 +111,19 @@ describe("lua/README.md", function()
     device.kaa.store = { set = store.set, get = function() return nil, "the disk fails" end }
     assert.same({ 503, "the disk fails" }, { device:command() })
     assert.equal(7, device.store.count)
+  end)
+
+  it("has a configuration whose ceiling its handlers stay below, but for one", function()
+    local source = found[CONFIGURATION]
+    local checked, faults = config.check(assert(load(source))(), source)
+    assert.is_nil(faults)
+    local limits = checked.ceiling
+    for type in pairs(limits.handlers) do
+      testing.device(("%s/handlers/%s.lua"):format(directory, type), { ceiling = limits.handlers[type] })
+    end
+    assert.error_matches(function()
+      testing.device(directory .. "/handlers/disk.lua", { ceiling = limits.all })
+    end, 'needs.exec: "exec" is more than the configuration allows')
   end)
 
   it("sends the samples that it shows", function()

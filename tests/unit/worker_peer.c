@@ -21,6 +21,8 @@
 enum { DEADLINE_MS = 20000 };
 
 static const char *program;
+static const char *user_ids; /* NULL: none */
+static const char *variable; /* NULL: none */
 
 int peer_find_program(int argc, char **argv)
 {
@@ -35,6 +37,16 @@ int peer_find_program(int argc, char **argv)
     return 2;
   }
   return 0;
+}
+
+void peer_set_user(const char *ids)
+{
+  user_ids = ids;
+}
+
+void peer_set_variable(const char *name_value)
+{
+  variable = name_value;
 }
 
 /* What a worker is started with; -1 leaves its place closed. */
@@ -77,7 +89,7 @@ static void make_pair(int pair[2])
 
 static pid_t spawn(char **argv, const struct descriptors *given)
 {
-  static char *environment[] = {"PATH=/usr/bin:/bin", "LANG=C.UTF-8", "HOME=/", NULL};
+  char *environment[] = {"PATH=/usr/bin:/bin", "LANG=C.UTF-8", "HOME=/", (char *)variable, NULL};
   int in = up(open("/dev/null", O_RDWR | O_CLOEXEC));
   pid_t pid = fork();
   assert_true(pid >= 0);
@@ -110,7 +122,7 @@ void peer_start(struct peer *peer)
 void peer_start_with(struct peer *peer, int presence, int marks)
 {
   int frames[2], lifeline[2];
-  char *argv[] = {(char *)program, "lua", NULL};
+  char *argv[] = {(char *)program, "lua", (char *)user_ids, NULL};
   *peer = (struct peer){.output = -1};
   make_pair(frames);
   make_pair(lifeline);

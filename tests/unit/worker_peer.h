@@ -52,6 +52,13 @@ struct keep {
  * above the test's own. Returns 0, or 2. */
 int peer_find_program(int argc, char **argv);
 
+/* From here on workers are started as this user, "998:998,20"; NULL: as the test's. The text
+ * is borrowed. */
+void peer_set_user(const char *ids);
+
+/* From here on they have this variable, "NAME=value", besides; NULL: none. Borrowed. */
+void peer_set_variable(const char *name_value);
+
 /* Starts `kaalua-worker lua`, with a stdin of /dev/null. */
 void peer_start(struct peer *peer);
 

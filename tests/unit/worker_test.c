@@ -26,9 +26,9 @@ static void a_contract_is_reported(void **state)
                     "= 2,\n"
                     "  memory_mib = 8, run = function() end, resume = print }", "{}");
   json_t *loaded = peer_expect_loaded(&peer);
-  json_t *expected = json_pack("{s:[],s:{s:s,s:i,s:i,s:{s:[s]},s:b,s:s,s:b}}", "faults", "contract",
+  json_t *expected = json_pack("{s:[],s:{s:s,s:i,s:i,s:{s:[s]},s:i,s:b,s:s,s:b}}", "faults", "contract",
                                "summary", "Parks", "timeout_s", 2, "memory_mib", 8, "needs", "exec",
-                               "/bin/x", "run", 1, "on_interrupt", "resume", "resume", 1);
+                               "/bin/x", "needs_line", 1, "run", 1, "on_interrupt", "resume", "resume", 1);
   assert_true(json_equal(loaded, expected));
   json_decref(expected);
   json_decref(loaded);
@@ -66,6 +66,58 @@ static void a_fault_shows_its_source_line(void **state)
                       "local s = \xef\xbf\xbd + nil");
   json_decref(loaded);
   peer_stop(&peer);
+}
+
+static void a_fault_has_its_column(void **state)
+{
+  static const struct {
+    const char *source;
+    int column; /* 0: it has none */
+  } cases[] = {
+      {"return { run = print, timeot_s = 3 }", 23},
+      {"local x = = 1", 0},
+      {"error 'plain'", 0},
+      {"return { run = print, needs = { 'exec', 'wirte' } }", 41},
+  };
+  (void)state;
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    struct peer peer;
+    peer_start(&peer);
+    peer_send_version(&peer, "handler", "park.lua", cases[i].source, "{}");
+    json_t *loaded = peer_expect_loaded(&peer);
+    const json_t *fault = json_array_get(json_object_get(loaded, "faults"), 0);
+    assert_int_equal(json_integer_value(json_object_get(fault, "column")), cases[i].column);
+    json_decref(loaded);
+    peer_stop(&peer);
+  }
+}
+
+static void a_setting_that_does_not_fit_is_named(void **state)
+{
+  (void)state;
+  struct peer peer;
+  peer_start(&peer);
+  peer_send_version(&peer, "handler", "park.lua",
+                    "return { settings = { pin = { type = \"integer\" } }, run = print }",
+                    "{\"settings\":{\"pin\":\"x\"},\"is_placed\":true}");
+  json_t *loaded = peer_expect_loaded(&peer);
+  const json_t *fault = json_array_get(json_object_get(loaded, "faults"), 0);
+  assert_string_equal(json_string_value(json_object_get(fault, "setting")), "settings.park.pin");
+  assert_string_equal(json_string_value(json_object_get(fault, "message")),
+                      "settings.park.pin: expected integer, got \"x\"");
+  json_decref(loaded);
+  peer_stop(&peer);
+}
+
+static void needs_stay_below_the_ceiling(void **state)
+{
+  static const char source[] = "return { needs = { exec = { '/bin/x' } }, run = print }";
+  (void)state;
+  peer_expect_fault(source, "{\"ceiling\":{}}", 1,
+                    "needs.exec: \"exec\" is more than the configuration allows (nothing)");
+  peer_expect_fault(source, "{\"ceiling\":{\"exec\":[\"/bin/y\"]}}", 1,
+                    "needs.exec[1]: \"/bin/x\" is more than the configuration allows "
+                    "(exec = { \"/bin/y\" })");
 }
 
 static void all_faults_come_together(void **state)
@@ -447,6 +499,9 @@ int main(int argc, char **argv)
       cmocka_unit_test(a_contract_is_reported),
       cmocka_unit_test(a_fault_has_its_line),
       cmocka_unit_test(a_fault_shows_its_source_line),
+      cmocka_unit_test(a_fault_has_its_column),
+      cmocka_unit_test(a_setting_that_does_not_fit_is_named),
+      cmocka_unit_test(needs_stay_below_the_ceiling),
       cmocka_unit_test(all_faults_come_together),
       cmocka_unit_test(loading_does_not_act),
       cmocka_unit_test(settings_have_their_defaults),
