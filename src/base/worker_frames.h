@@ -61,8 +61,10 @@ enum worker_frame {
    *   text  options     JSON object: settings (of this handler, any value or absent),
    *                     private (array of absolute paths that no handler may read
    *                     or write), handlers (array of the handler directories: never writable),
-   *                     needs (object: the contract's, where an earlier worker has told it:
-   *                     the kernel is told where it may write before the file is loaded),
+   *                     needs (object: of it `write` counts, which the kernel is told before the
+   *                     file is loaded; {} where the contract is not known yet: a handler that
+   *                     writes is then loaded again, in a process that knows; absent: the
+   *                     kernel is told after the load, by the contract),
    *                     ceiling (object of what may be granted, as a contract's needs, absent:
    *                     everything), is_placed (true: the host knows where the settings were
    *                     written)

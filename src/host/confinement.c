@@ -19,8 +19,8 @@ static void add_files(json_t *missing, int abi)
   if (abi == -ENOSYS)
     json_array_append_new(missing, json_sprintf("files: this kernel has no Landlock: %s", by_lua));
   else if (abi == -EOPNOTSUPP)
-    json_array_append_new(missing, json_sprintf("files: Landlock is switched off at boot (lsm=): %s",
-                                                by_lua));
+    json_array_append_new(missing, json_sprintf("files: Landlock is switched off at boot (lsm=): "
+                                                "%s", by_lua));
   else if (abi < 0)
     json_array_append_new(missing, json_sprintf("files: Landlock is withheld here, as containers "
                                                 "do: %s", by_lua));

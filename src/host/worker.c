@@ -47,8 +47,9 @@ static int open_process(struct worker *worker, const struct workplace *workplace
   return worker->process ? 0 : error->code;
 }
 
-static char *version_options(const struct workplace *workplace, const struct version *version,
-                             const struct worker_options *options)
+/* What the contract needs is not known before the first load: then nothing is written. */
+static json_t *version_options(const struct workplace *workplace, const struct version *version,
+                               const struct worker_options *options)
 {
   json_t *object = json_pack("{s:O,s:O}", "private", workplace->private_paths, "handlers",
                              workplace->handler_paths);
@@ -60,10 +61,42 @@ static char *version_options(const struct workplace *workplace, const struct ver
     json_object_set_new(object, "is_placed", json_true());
   if (version->has_contract)
     json_object_set(object, "needs", version->needs);
+  else
+    json_object_set_new(object, "needs", json_object());
+  return object;
+}
+
+static void send_version(struct worker *worker, enum worker_purpose purpose)
+{
   struct buffer text = {0};
-  jsontext_write(&text, object);
-  json_decref(object);
-  return buffer_take(&text);
+  jsontext_write(&text, worker->options);
+  version_write(worker->version, purpose == WORKER_CONFIGURATION ? "config" : "handler",
+                buffer_text(&text), &worker->out);
+  buffer_clear(&text);
+  on_send(worker);
+  worker_expect_loaded(worker);
+}
+
+bool worker_may_write_too_little(const struct worker *worker, const json_t *report)
+{
+  const json_t *needs = json_object_get(json_object_get(report, "contract"), "needs");
+  return json_object_get(needs, "write") && !worker->version->has_contract && !worker->job_count &&
+         !json_object_get(json_object_get(worker->options, "needs"), "write");
+}
+
+int worker_start_again(struct worker *worker, const json_t *report, struct error *error)
+{
+  json_t *needs = json_object_get(json_object_get(report, "contract"), "needs");
+  struct process *before = worker->process;
+  if (open_process(worker, worker->workplace, error) < 0) {
+    worker->process = before;
+    return error->code;
+  }
+  process_release(before);
+  frame_reader_clear(&worker->reader);
+  json_object_set(worker->options, "needs", needs);
+  send_version(worker, WORKER_HANDLER);
+  return 0;
 }
 
 struct worker *worker_start(const struct workplace *workplace, struct version *version,
@@ -86,12 +119,8 @@ struct worker *worker_start(const struct workplace *workplace, struct version *v
   TAILQ_INIT(&worker->executions);
   worker->limit = loop_timer_create(workplace->loop, worker_on_limit, worker);
   worker->send = loop_timer_create(workplace->loop, on_send, worker);
-  char *text = version_options(workplace, version, options);
-  version_write(version, options->purpose == WORKER_CONFIGURATION ? "config" : "handler", text,
-                &worker->out);
-  free(text);
-  on_send(worker);
-  worker_expect_loaded(worker);
+  worker->options = version_options(workplace, version, options);
+  send_version(worker, options->purpose);
   return worker;
 }
 
@@ -113,6 +142,7 @@ void worker_destroy(struct worker *worker)
   version_drop(worker->version);
   json_decref(worker->ceiling);
   json_decref(worker->places);
+  json_decref(worker->options);
   free(worker->place);
   free(worker);
 }

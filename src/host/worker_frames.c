@@ -24,6 +24,13 @@ static bool is_report(const json_t *report)
   return json_is_array(faults);
 }
 
+static void start_again(struct worker *worker, const json_t *report)
+{
+  struct error error = {0};
+  if (worker_start_again(worker, report, &error) < 0)
+    worker_give_up(worker, error.text);
+}
+
 static bool on_loaded(struct worker *worker, struct frame *frame)
 {
   size_t size;
@@ -35,6 +42,11 @@ static bool on_loaded(struct worker *worker, struct frame *frame)
   }
   ceiling_apply(report, worker->ceiling);
   settings_place(report, worker->places);
+  if (worker_may_write_too_little(worker, report)) {
+    start_again(worker, report);
+    json_decref(report);
+    return true;
+  }
   worker->loaded = true;
   worker_expect_mark(worker);
   worker->ports.loaded(worker->ports.context, worker, report);

@@ -35,6 +35,7 @@ struct worker {
   json_t *ceiling, *places; /* of its options, or NULL */
   struct process *process;
   struct frame_reader reader;
+  json_t *options;   /* of the version, as it was sent */
   struct buffer out; /* commands of this turn, sent in one write */
   struct loop_timer *limit; /* of loading, or of the command that runs */
   struct loop_timer *send;
@@ -53,6 +54,15 @@ struct worker {
   int64_t last_number;
   struct executions executions;
 };
+
+/* The process's part (host/worker.c) */
+
+/* Whether the process has loaded a version that writes files, and was not told so when it
+ * started: it can only be told less (worker/confine.h). */
+bool worker_may_write_too_little(const struct worker *worker, const json_t *report);
+
+/* Loads the same version in another process, which is told where it may write. */
+int worker_start_again(struct worker *worker, const json_t *report, struct error *error);
 
 /* The jobs' part (host/worker_jobs.c) */
 

@@ -123,8 +123,8 @@ static void expect_payload(const struct scene *scene, const char *needs, const c
 }
 
 /* Makes each call and expects its error. */
-static void expect_errors(const struct scene *scene, const char *needs, const char *const (*cases)[2],
-                          size_t count)
+static void expect_errors(const struct scene *scene, const char *needs,
+                          const char *const (*cases)[2], size_t count)
 {
   struct buffer body = {0}, expected = {0};
   buffer_append_text(&body, "return 200, 'OK', {\n");
