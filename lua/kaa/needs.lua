@@ -4,7 +4,7 @@ local suggest = require "kaa.suggest"
 local text = require "kaa.text"
 local values = require "kaa.values"
 
-local find, format, gsub = string.find, string.format, string.gsub
+local find, format, gsub, match = string.find, string.format, string.gsub, string.match
 local concat = table.concat
 local ipairs, math_type, min, type = ipairs, math.type, math.min, type
 
@@ -18,7 +18,6 @@ local EXAMPLES = {
   exec = 'exec = { "/usr/bin/systemctl" }', native = 'native = { "periphery" }',
   net = 'net = { "example.org" }', write = 'write = { "/var/tmp" }',
 }
-local IS_PATHS = { exec = true, write = true }
 local SHOWN = 3 -- elements of a list, in a message
 
 local function is_capability(name)
@@ -45,6 +44,25 @@ local function plain_name(name)
   return type(name) == "string" and name ~= "" and not find(name, "[\0-\32\127]") and name or nil
 end
 
+--- A server: a host as a URL has it, below "*." all names under it, with a port where that is
+--- not the scheme's own.
+local function plain_server(name)
+  local host, port = gsub(plain_name(name) or "", "^%*%.", ""), nil
+  if not find(host, "^%[[%x:.]+%]$") and not find(host, "^[%w._-]+$") then
+    host, port = match(host, "^(.+):(%d+)$")
+  end
+  local is_host = host and (find(host, "^%[[%x:.]+%]$") or find(host, "^[%w._-]+$"))
+  local is_port = not port or #port <= 5 and port + 0 >= 1 and port + 0 <= 65535
+  return is_host and is_port and name or nil
+end
+
+local PLAIN = { exec = plain_path, native = plain_name, net = plain_server, write = plain_path }
+local EXPECTED = {
+  exec = 'an absolute path without ".." in it', native = "a name",
+  net = 'a host as in "example.org", "example.org:8443" or "*.example.org"',
+  write = 'an absolute path without ".." in it',
+}
+
 --- The list of a narrowed capability.
 local function narrowed(name, list, add)
   if not values.is_array(list) or #list == 0 then
@@ -54,10 +72,9 @@ local function narrowed(name, list, add)
   end
   local plain = {}
   for index, element in ipairs(list) do
-    plain[index] = (IS_PATHS[name] and plain_path or plain_name)(element)
+    plain[index] = PLAIN[name](element)
     if not plain[index] then
-      add({ name, index }, format("expected %s, got %s",
-        IS_PATHS[name] and 'an absolute path without ".." in it' or "a name", text.show(element)))
+      add({ name, index }, format("expected %s, got %s", EXPECTED[name], text.show(element)))
     end
   end
   return plain

@@ -203,13 +203,17 @@ end
 ---@param path string of the handler file; its name is the command type
 ---@param options {settings: table?, store: table?, shared: table?, endpoint: string?,
 ---  ceiling: table|true|nil, now: number?, root: string?,
----  exec: table<string, table>|fun(argv: string[], options: table): table}|nil
+---  exec: table<string, table>|fun(argv: string[], options: table): table,
+---  http: table<string, table>|fun(request: table): table}|nil
 ---  `settings` as in the configuration; `ceiling` what the handler may need, as of one handler in
 ---  the configuration: { "write", exec = { "/bin/x" } }; `root` a directory that stands in for /
 ---  where the handler opens, removes and renames files; `exec` what executed programs give: by
----  command line, or a function; each { code = 0, signal = nil, stdout = "", stderr = "" }
+---  command line, or a function; each { code = 0, signal = nil, stdout = "", stderr = "" };
+---  `http` what servers answer: by "GET https://…", or a function; each
+---  { status = 200, headers = {}, body = "" } or { failure = "Could not resolve host: …" }
 ---@return table device with `samples` (sent by kaa.telemetry), `metadata` (all keys given to
----  kaa.metadata), `executed` (argv of kaa.exec), `logged` ({ level, message }), `now` (what
+---  kaa.metadata), `executed` (argv of kaa.exec), `requested` (what kaa.http was given, with its
+---  method), `logged` ({ level, message }), `now` (what
 ---  kaa.now() gives; kaa.sleep adds to it), `store` and `shared` (what kaa.store and kaa.shared
 ---  hold, by key; the options' to begin with), `waiting` ("reboot" or "restart", where a command
 ---  waits), `saved` (what its resume is given), `contract`
@@ -223,11 +227,13 @@ function testing.device(path, options)
   local chunk, source = name .. ".lua", read(path)
   local device = setmetatable({
     type = name, options = options, samples = {}, metadata = {}, executed = {}, logged = {},
+    requested = {},
     store = options.store or {}, shared = options.shared or {},
     last_id = 0,
     now = options.now or 1767225600.0, endpoint = options.endpoint or "test-endpoint",
   }, Device)
   local globals = make_globals(device, directory == "" and "." or directory)
+  device.globals = globals
   local load_handler, syntax_fault = load(source, "@" .. chunk, "t", globals)
   if not load_handler then
     error(syntax_fault, 0)

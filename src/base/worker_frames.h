@@ -4,15 +4,16 @@
  * that the host started becomes a subreaper, forks the one that does the work,
  * and ends everything beneath it when its lifeline closes.
  *
- *   kaalua-worker lua [IDS]           fd 3 frames, fd 4 lifeline, fd 6 marks; IDS: the
- *                                     working process becomes this user, "998:998,20": its
- *                                     number, that of its group, those of more groups
+ *   kaalua-worker lua [IDS]           fd 3 frames, fd 4 lifeline, fd 6 marks, fd 7 descriptors;
+ *                                     IDS: the working process becomes this user,
+ *                                     "998:998,20": its number, that of its group, those of
+ *                                     more groups
  *   kaalua-worker exec PROGRAM ARG…   fd 0, 1, 2 the program's, fd 4 lifeline
  *   kaalua-worker detach PROGRAM ARG… the same, but the leader sends its ending
  *                                     (wait_status 0) as soon as the program has
  *                                     started, and goes: the program lives on in a
  *                                     session of its own, also when the host ends
- *   kaalua-worker serve PROGRAM       fd 3 the program's frames, fd 4 lifeline: a
+ *   kaalua-worker serve PROGRAM ARG…  fd 3 the program's frames, fd 4 lifeline: a
  *                                     program of our own (base/http_frames.h), which
  *                                     hears of its end by the end of its frames
  *
@@ -22,6 +23,10 @@
  *
  * fd 6, where it is open, is the worker's file of marks (base/marks.h): only the
  * working process maps it, and closes the descriptor; a worker that cannot map it ends.
+ *
+ * fd 7, where it is open, is a socket (AF_UNIX, SOCK_SEQPACKET) on which the worker hands
+ * over the file of a HTTP frame, before that frame: one message for each, the frame's call
+ * (u32, of this machine) with one descriptor (SCM_RIGHTS). Nothing comes back.
  *
  * The lifeline, a socket. Host to leader: WORKER_LIFELINE_ASK (one byte: asks
  * the working process to stop: SIGUSR1, for a program SIGTERM to its group; a
@@ -43,6 +48,7 @@ enum {
   WORKER_LIFELINE_FD = 4,
   WORKER_PRESENCE_FD = 5,
   WORKER_MARKS_FD = 6,
+  WORKER_DESCRIPTORS_FD = 7,
 };
 
 enum { WORKER_LIFELINE_ASK = 'A' };
@@ -122,6 +128,11 @@ enum worker_frame {
    *   bytes stderr */
   WORKER_EXECUTED = 'e',
 
+  /* host → worker: what became of a HTTP.
+   *   u32   call
+   *   then the fields of HTTP_FETCHED (base/http_frames.h) */
+  WORKER_FETCHED = 'h',
+
   /* worker → host, once after VERSION.
    *   text  JSON object:
    *     faults    array of {file, line (0: none), column? (in bytes, from 1), message, source
@@ -194,6 +205,21 @@ enum worker_frame {
    *   i64   max_output  bytes kept of each stream
    *   u8    detach */
   WORKER_EXEC = 'E',
+
+  /* worker → host: ask a server (kaa.http). The worker waits for FETCHED.
+   *   u32   call
+   *   i64   job
+   *   text  method
+   *   text  url
+   *   u32   count, then texts "Name: value"
+   *   u8    has_body
+   *   bytes body        with what follows at most 64 MiB
+   *   text  sha256      as in HTTP_FETCH
+   *   text  ca          as in HTTP_FETCH
+   *   i64   max_bytes
+   *   i64   timeout_ms  waiting for its turn included; 0: none but the command's own
+   *   u8    has_file    1: where a 2xx's body goes was handed over on fd 7 */
+  WORKER_HTTP = 'H',
 
   /* worker → host: keep something (kaa.store, kaa.shared, kaa.checkpoint,
    * kaa.resume_after). The worker waits for KEPT.

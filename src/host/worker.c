@@ -3,9 +3,12 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/worker_frames.h"
+#include "host/fetch_file.h"
 #include "host/worker_parts.h"
 
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 static const int64_t PLAUSIBLE_SINCE_MS = 1704067200000; /* 2024-01-01 */
 static const int64_t AWAY_MAX_MS = INT64_C(30) * 24 * 3600 * 1000;
@@ -29,8 +32,28 @@ static int open_marks(struct worker *worker, const struct workplace *workplace,
                                                   : error_set(error, failure.code, "%s", failure.text);
 }
 
-static int open_process(struct worker *worker, const struct workplace *workplace, struct error *error)
+/* Returns the worker's end, to be closed, 0 for none: a configuration asks nobody. */
+static int open_descriptors(struct worker *worker, enum worker_purpose purpose,
+                            struct error *error)
 {
+  int pair[2];
+  if (purpose != WORKER_HANDLER)
+    return 0;
+  int rc = fetch_file_open_sockets(pair);
+  if (rc < 0)
+    return error_set(error, rc, "socket: %s", strerror(-rc));
+  if (worker->descriptors)
+    close(worker->descriptors); /* of the process before */
+  worker->descriptors = pair[0];
+  return pair[1];
+}
+
+static int open_process(struct worker *worker, const struct workplace *workplace,
+                        enum worker_purpose purpose, struct error *error)
+{
+  int descriptors = open_descriptors(worker, purpose, error);
+  if (descriptors < 0)
+    return descriptors;
   const char *const arguments[] = {"lua", workplace->user.ids, NULL};
   const struct process_options how = {
       .program = workplace->program,
@@ -39,11 +62,14 @@ static int open_process(struct worker *worker, const struct workplace *workplace
       .frames = true,
       .presence_fd = workplace->presence_fd,
       .marks_fd = worker->marks ? marks_file_fd(worker->marks) : 0,
+      .descriptors_fd = descriptors,
       .received = worker_on_received,
       .ended = worker_on_ended,
       .context = worker,
   };
   worker->process = process_start(workplace->loop, &how, error);
+  if (descriptors)
+    close(descriptors);
   return worker->process ? 0 : error->code;
 }
 
@@ -88,7 +114,7 @@ int worker_start_again(struct worker *worker, const json_t *report, struct error
 {
   json_t *needs = json_object_get(json_object_get(report, "contract"), "needs");
   struct process *before = worker->process;
-  if (open_process(worker, worker->workplace, error) < 0) {
+  if (open_process(worker, worker->workplace, WORKER_HANDLER, error) < 0) {
     worker->process = before;
     return error->code;
   }
@@ -105,8 +131,10 @@ struct worker *worker_start(const struct workplace *workplace, struct version *v
 {
   struct worker *worker = memory_zeroed(1, sizeof *worker);
   if (open_marks(worker, workplace, options, error) < 0 ||
-      open_process(worker, workplace, error) < 0) {
+      open_process(worker, workplace, options->purpose, error) < 0) {
     marks_file_release(worker->marks);
+    if (worker->descriptors)
+      close(worker->descriptors);
     free(worker);
     return NULL;
   }
@@ -117,6 +145,7 @@ struct worker *worker_start(const struct workplace *workplace, struct version *v
   worker->places = json_incref((json_t *)options->places);
   TAILQ_INIT(&worker->jobs);
   TAILQ_INIT(&worker->executions);
+  TAILQ_INIT(&worker->fetches);
   worker->limit = loop_timer_create(workplace->loop, worker_on_limit, worker);
   worker->send = loop_timer_create(workplace->loop, on_send, worker);
   worker->options = version_options(workplace, version, options);
@@ -130,6 +159,9 @@ void worker_destroy(struct worker *worker)
     return;
   process_release(worker->process);
   executions_end(&worker->executions);
+  fetches_end(&worker->fetches);
+  if (worker->descriptors)
+    close(worker->descriptors);
   loop_timer_destroy(worker->limit);
   loop_timer_destroy(worker->send);
   struct job *job;

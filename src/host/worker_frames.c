@@ -159,10 +159,19 @@ static bool on_exec(struct worker *worker, struct frame *frame)
                                                 worker->version->needs, &caller) == 0;
 }
 
+static bool on_http(struct worker *worker, struct frame *frame)
+{
+  const struct fetch_caller caller = {.context = worker, .answer = send_now};
+  return worker_running_job(worker) &&
+         fetch_start(&worker->fetches, worker->workplace, frame, worker->version->needs,
+                     worker->descriptors, &caller) == 0;
+}
+
 /* What it waits for an answer to: nobody gives one any more. */
 static bool asks(const struct frame *frame)
 {
-  return frame->kind == WORKER_LOADED || frame->kind == WORKER_EXEC || frame->kind == WORKER_KEEP;
+  return frame->kind == WORKER_LOADED || frame->kind == WORKER_EXEC || frame->kind == WORKER_HTTP ||
+         frame->kind == WORKER_KEEP;
 }
 
 static void give_up_broken(struct worker *worker)
@@ -187,6 +196,7 @@ static void take_frame(struct worker *worker, struct frame *frame)
   case WORKER_LOG: good = on_log(worker, frame); break;
   case WORKER_AT: good = on_at(worker, frame); break;
   case WORKER_EXEC: good = on_exec(worker, frame); break;
+  case WORKER_HTTP: good = on_http(worker, frame); break;
   case WORKER_KEEP: good = worker_take_keep(worker, frame); break;
   default: break;
   }

@@ -79,6 +79,7 @@ void worker_finish_job(struct worker *worker, struct job *job, struct command_re
   int64_t run_ms = job->began_ms ? clock_monotonic_ms() - job->began_ms : 0;
   worker_remove_job(worker, job);
   executions_end(&worker->executions);
+  fetches_end(&worker->fetches);
   worker_drop_ticket(worker);
   worker_expect_mark(worker);
   free(worker->place);
@@ -187,6 +188,7 @@ void worker_end(struct worker *worker, enum worker_end how, const char *text)
   process_release(worker->process);
   worker->process = NULL;
   executions_end(&worker->executions);
+  fetches_end(&worker->fetches);
   worker_drop_ticket(worker);
   struct job *job;
   while ((job = TAILQ_LAST(&worker->jobs, job_list)))

@@ -7,6 +7,7 @@
 #include "base/buffer.h"
 #include "base/frame.h"
 #include "host/execution.h"
+#include "host/fetch.h"
 #include "host/marks_files.h"
 #include "host/worker.h"
 #include "io/loop.h"
@@ -53,6 +54,8 @@ struct worker {
   size_t job_count;
   int64_t last_number;
   struct executions executions;
+  struct fetches fetches;
+  int descriptors; /* our end of WORKER_DESCRIPTORS_FD; 0: none */
 };
 
 /* The process's part (host/worker.c) */

@@ -1,6 +1,7 @@
 #include "host/workplace.h"
 
 #include "base/memory.h"
+#include "host/fetch.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -66,6 +67,7 @@ int workplace_open(struct workplace *workplace, struct loop *loop, struct error 
       .environment = clean_environment(),
       .private_paths = json_array(),
       .handler_paths = json_array(),
+      .fetches = fetch_queue_create(loop),
   };
   handler_user_choose(&workplace->user, NULL, NULL);
   return 0;
@@ -93,6 +95,7 @@ void workplace_keep_handlers(struct workplace *workplace, const char *path)
 
 void workplace_close(struct workplace *workplace)
 {
+  fetch_queue_destroy(workplace->fetches);
   free(workplace->program);
   handler_user_clear(&workplace->user);
   for (char **one = workplace->environment; one && *one; one++)

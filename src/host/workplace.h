@@ -11,6 +11,7 @@
 #include <jansson.h>
 #include <stddef.h>
 
+struct fetch_queue;
 struct marks_files;
 
 struct workplace {
@@ -23,6 +24,7 @@ struct workplace {
   int presence_fd; /* of the state directory (host/presence.h), borrowed; 0: none */
   struct marks_files *marks; /* for workers that run commands, borrowed; NULL: they keep no marks,
                                 and no command has a sequence */
+  struct fetch_queue *fetches; /* whose turn it is to ask a server (host/fetch.h) */
 };
 
 /* Finds kaalua-worker beside the running program (or where it was installed).

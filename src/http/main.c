@@ -2,11 +2,13 @@
  * the host need not carry it. Started by the host only; base/http_frames.h says
  * what lies on which descriptor. */
 #include "base/http_frames.h"
+#include "http/fetch.h"
 #include "http/session.h"
 
 #include <curl/curl.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +33,8 @@ int main(int argc, char **argv)
     printf("kaalua-http %s (%s)\n", KAALUA_VERSION, curl_version());
     return 0;
   }
-  if (argc != 1 || fcntl(HTTP_FRAMES_FD, F_SETFD, FD_CLOEXEC) < 0) {
+  bool is_fetch = argc == 2 && !strcmp(argv[1], "fetch");
+  if ((argc != 1 && !is_fetch) || fcntl(HTTP_FRAMES_FD, F_SETFD, FD_CLOEXEC) < 0) {
     fputs("kaalua-http is started by kaalua, not by hand\n", stderr);
     return EXIT_USAGE;
   }
@@ -41,5 +44,5 @@ int main(int argc, char **argv)
     fputs("kaalua-http: libcurl cannot be initialised\n", stderr);
     return EXIT_FAILURE;
   }
-  _exit(session_run()); /* a thread may still look a name up */
+  _exit(is_fetch ? fetch_run() : session_run()); /* a thread may still look a name up */
 }

@@ -14,7 +14,7 @@
  * those that are only handed on. */
 enum {
   CHANNEL_COUNT = WORKER_LIFELINE_FD + 1,
-  STDIO_COUNT = WORKER_MARKS_FD + 1,
+  STDIO_COUNT = WORKER_DESCRIPTORS_FD + 1,
   DRAIN_READS_MAX = 64,
 };
 
@@ -194,8 +194,8 @@ static void hand_on(uv_stdio_container_t *child, int fd)
 static int fill_stdio(struct process *process, const struct process_options *options,
                       uv_stdio_container_t stdio[STDIO_COUNT])
 {
-  const bool wanted[CHANNEL_COUNT] = {options->input, !options->quiet, !options->quiet,
-                                      options->frames, true};
+  const bool wanted[CHANNEL_COUNT] = {options->input, !options->quiet && !options->output_fd,
+                                      !options->quiet, options->frames, true};
   int rc = 0;
   for (int fd = 0; fd < CHANNEL_COUNT; fd++) {
     stdio[fd].flags = UV_IGNORE;
@@ -204,6 +204,9 @@ static int fill_stdio(struct process *process, const struct process_options *opt
   }
   hand_on(&stdio[WORKER_PRESENCE_FD], options->presence_fd);
   hand_on(&stdio[WORKER_MARKS_FD], options->marks_fd);
+  hand_on(&stdio[WORKER_DESCRIPTORS_FD], options->descriptors_fd);
+  if (options->output_fd)
+    hand_on(&stdio[STDOUT_FILENO], options->output_fd);
   return rc;
 }
 
@@ -234,7 +237,7 @@ static int spawn(struct process *process, const struct process_options *options)
       uv_close((uv_handle_t *)&process->handle, on_closed);
   }
   for (int fd = 0; fd < CHANNEL_COUNT; fd++)
-    if (stdio[fd].flags == UV_INHERIT_FD)
+    if (stdio[fd].flags == UV_INHERIT_FD && stdio[fd].data.fd != options->output_fd)
       close(stdio[fd].data.fd);
   free(arguments);
   return rc;

@@ -24,14 +24,16 @@ enum process_stream { PROCESS_FRAMES = WORKER_FRAMES_FD, PROCESS_STDOUT = 1, PRO
 struct process_options {
   const char *program;           /* kaalua-worker's path */
   const char *const *arguments;  /* "lua" | "exec", program, … | "detach", program, … |
-                                  "serve", program; NULL ends */
+                                  "serve", program, …; NULL ends */
   const char *const *environment; /* NAME=VALUE, ended by NULL: all that it gets */
   const char *cwd;               /* NULL: "/" */
   bool frames;                   /* give it a frames socket */
   bool input;                    /* give it a pipe as standard input, else /dev/null */
   bool quiet;                    /* /dev/null as its standard output and error, too */
   int presence_fd; /* given to it as WORKER_PRESENCE_FD, … */
-  int marks_fd;    /* … as WORKER_MARKS_FD; stay the caller's; 0: none */
+  int marks_fd;    /* … as WORKER_MARKS_FD; … */
+  int descriptors_fd; /* … as WORKER_DESCRIPTORS_FD; … */
+  int output_fd;   /* … as its standard output, in place of a pipe; stay the caller's; 0: none */
   /* Bytes of one stream. */
   void (*received)(void *context, enum process_stream stream, const char *bytes, size_t size);
   /* The working process has ended; all that it had written was received. NULL:

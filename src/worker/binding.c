@@ -12,6 +12,7 @@
 #include "worker/state.h"
 #include "worker/store.h"
 #include "worker/telemetry.h"
+#include "worker/transfers.h"
 #include "worker/worker.h"
 
 #include <errno.h>
@@ -135,6 +136,7 @@ void binding_push(lua_State *L)
 {
   static const luaL_Reg functions[] = {{"checkpoint", restart_checkpoint},
                                        {"exec", programs_exec},
+                                       {"http", transfers_http},
                                        {"metadata", metadata_send},
                                        {"now", kaa_now},
                                        {"resume_after", restart_resume_after},

@@ -13,6 +13,7 @@
  *   kaa.settings                        the configuration's values, with defaults
  *   kaa.endpoint                        the command's endpoint token; nil outside one
  *   kaa.exec(argv, options)             runs a program (worker/programs.h)
+ *   kaa.http { url = …, … }             asks a server (worker/transfers.h)
  *   kaa.store.get|set|delete            durable, of this handler (worker/store.h)
  *   kaa.shared.get|set|delete           durable, of the device
  *   kaa.checkpoint(saved)               what resume is given after a kill (worker/restart.h)

@@ -21,7 +21,7 @@ enum {
   EXIT_NO_LIFELINE = 2,
   EXIT_NO_PROCESS = 75,
   EXIT_NOT_STARTED = 127,
-  LAST_FD = WORKER_MARKS_FD, /* of those that have a meaning */
+  LAST_FD = WORKER_DESCRIPTORS_FD, /* of those that have a meaning */
 };
 
 struct leader {
@@ -82,7 +82,8 @@ static void become_worker(void (*work)(void))
   signal(SIGUSR1, SIG_IGN);
   close_range(WORKER_FRAMES_FD + 1, WORKER_MARKS_FD - 1, 0);
   fcntl(WORKER_MARKS_FD, F_SETFD, FD_CLOEXEC);
-  close_range(WORKER_MARKS_FD + 1, ~0U, 0);
+  fcntl(WORKER_DESCRIPTORS_FD, F_SETFD, FD_CLOEXEC);
+  close_range(WORKER_DESCRIPTORS_FD + 1, ~0U, 0);
   allow_signals();
   work();
   _exit(EXIT_NO_PROCESS);
@@ -243,6 +244,7 @@ int leader_run_worker(void (*work)(void), const char *ids)
   }
   close(WORKER_FRAMES_FD);
   close(WORKER_MARKS_FD);
+  close(WORKER_DESCRIPTORS_FD);
   lead(&leader);
   return 0;
 }

@@ -15,7 +15,7 @@ int main(int argc, char **argv)
     return leader_run_worker(session_run, argv[2]);
   if (argc >= 3 && !strcmp(argv[1], "exec"))
     return leader_run_program(argv + 2);
-  if (argc == 3 && !strcmp(argv[1], "serve"))
+  if (argc >= 3 && !strcmp(argv[1], "serve"))
     return leader_serve_program(argv + 2);
   if (argc >= 3 && !strcmp(argv[1], "detach"))
     return leader_detach_program(argv + 2);

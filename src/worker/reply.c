@@ -28,20 +28,27 @@ static bool find_answer(struct worker *worker, enum worker_frame kind, struct fr
   return false;
 }
 
-struct frame reply_await(lua_State *L, enum worker_frame kind)
+bool reply_wait(lua_State *L, enum worker_frame kind, struct frame *answer)
 {
   struct worker *worker = worker_of(L);
   struct channel *channel = &worker->channel;
-  struct frame answer;
   buffer_append(&channel->out, worker->scratch.data, worker->scratch.size_bytes);
   buffer_clear(&worker->scratch);
   channel_flush(channel);
-  while (!find_answer(worker, kind, &answer)) {
+  while (!find_answer(worker, kind, answer)) {
     int rc = limit_wait(&worker->limit, channel->fd, -1);
     if (rc == -EINTR)
-      limit_stop(&worker->limit, L);
+      return false;
     if (rc > 0)
       channel_read(channel);
   }
+  return true;
+}
+
+struct frame reply_await(lua_State *L, enum worker_frame kind)
+{
+  struct frame answer = {0};
+  if (!reply_wait(L, kind, &answer))
+    limit_stop(&worker_of(L)->limit, L);
   return answer;
 }

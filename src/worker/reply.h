@@ -13,6 +13,7 @@
 #include "base/worker_frames.h"
 
 #include <lua.h>
+#include <stdbool.h>
 
 /* Begins a frame in the worker's scratch buffer, with the fields that all requests begin
  * with: a new number of the call, and the job. Returns the buffer. */
@@ -22,5 +23,9 @@ struct buffer *reply_begin(lua_State *L, enum worker_frame kind);
  * the number. It is borrowed from the channel until the next read. Raises where the time
  * limit comes first. */
 struct frame reply_await(lua_State *L, enum worker_frame kind);
+
+/* The same, but returns false where the time limit comes first, and raises nothing: the caller
+ * cleans up, then calls limit_stop(). */
+bool reply_wait(lua_State *L, enum worker_frame kind, struct frame *answer);
 
 #endif

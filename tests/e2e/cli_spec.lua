@@ -308,10 +308,16 @@ describe("examples/demo", function()
       [5] = "^            drops hello%.lua",
       [9] = '^hello       200 OK "hello"    %d+ ms after saving',
       [10] = "^loop        504 Timed out after 2 s at loop%.lua:3      %(zero answered meanwhile%)",
-      [11] = "^connected   mqtt://",
-      [12] = "^door        SIGKILL in mid%-command, restart: effects 1, answers 1",
-      [13] = "^            500 Interrupted: the outcome is unknown",
-      [14] = "^your turn:  ",
+      [11] = "^            breaks hello%.lua",
+      [12] = "^hello       hello%.lua:2: 'end' expected %(to close 'function' at line 1%) near",
+      [13] = "^            'hello' %(the last good version goes on%)",
+      [14] = '^                return 200, "OK, "hello"$',
+      [15] = "^" .. (" "):rep(34) .. "%^$",
+      [16] = "^hello       200 OK   by the last good version",
+      [17] = "^connected   mqtt://",
+      [18] = "^door        SIGKILL in mid%-command, restart: effects 1, answers 1",
+      [19] = "^            500 Interrupted: the outcome is unknown",
+      [20] = "^your turn:  ",
     }
     for number, pattern in pairs(expected) do
       assert.is_truthy(lines[number]:find(pattern), pattern .. " in\n" .. out)

@@ -218,6 +218,23 @@ describe("the last good version", function()
     assert.are.equal(503, platform:call("hello", 1, nil, 20).statusCode)
   end)
 
+  it("goes when its file goes while it runs a command, which goes on", function()
+    local agent, platform = world.connected {
+      handlers = { hello = "return function() print 'begun' kaa.sleep(8) return 200, 'OK', 1 end" },
+    }
+    platform:command("hello", 1)
+    agent:await_log "begun"
+    agent:remove "hello"
+    agent:await_log "hello%s+removed: its commands are answered 501"
+    break_file(agent, "hello")
+    agent:await_log "hello%s+hello%.lua:2: .*service=\"none: 503\""
+    assert.are.equal(503, platform:call("hello", 2, nil, 20).statusCode)
+    assert.are.equal(0, #platform:results_of("hello", 1))
+    agent:save("hello", answers "another")
+    assert.are.equal(1, platform:await_result("hello", 1, 20).payload)
+    await_answer(platform, "hello", 200, "another")
+  end)
+
   it("goes when its file went while the agent was down", function()
     local agent, platform = world.connected {
       handlers = { hello = answers "one", other = answers "other" },

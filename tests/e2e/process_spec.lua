@@ -105,7 +105,8 @@ describe("what a handler starts", function()
     agent:await_log "sleeps%s+begun"
     local pid = agent:await_worker()
     for name in uv.fs_scandir_next, uv.fs_scandir(("/proc/%d/fd"):format(pid)) do
-      assert.is_true(tonumber(name) <= 4, "descriptor " .. name .. " of a worker")
+      local hands_over = name == "7" -- base/worker_frames.h
+      assert.is_true(tonumber(name) <= 4 or hands_over, "descriptor " .. name .. " of a worker")
     end
     local inherited = world.folder.read(("/proc/%d/environ"):format(pid))
     assert.is_nil(inherited:find("do not tell", 1, true))

@@ -20,6 +20,8 @@ describe("kaa.needs", function()
       { { exec = { "/usr/bin/systemctl" } }, { exec = { "/usr/bin/systemctl" } } },
       { { "write", exec = { "/bin/x" }, net = { "example.org" }, native = { "periphery" } },
         { write = true, exec = { "/bin/x" }, net = { "example.org" }, native = { "periphery" } } },
+      { { net = { "example.org:8443", "*.example.org:1", "[::1]:80", "[::1]", "127.0.0.1" } },
+        { net = { "example.org:8443", "*.example.org:1", "[::1]:80", "[::1]", "127.0.0.1" } } },
       { { write = { "/var/tmp/", "/", "/a/..b/c." } }, { write = { "/var/tmp", "/", "/a/..b/c." } } },
     }
     for index, case in ipairs(cases) do
@@ -32,6 +34,8 @@ describe("kaa.needs", function()
   it("says what would be right", function()
     local path = 'expected an absolute path without ".." in it, got '
     local exec = 'needs_exec: expected true or a list, as in exec = { "/usr/bin/systemctl" }, got '
+    local server =
+      'expected a host as in "example.org", "example.org:8443" or "*.example.org", got '
     local cases = {
       { "exec", ': expected a list, as in needs = { "exec" }, got "exec"' },
       { "x", ': expected a list, as in needs = { "write" }, got "x"' },
@@ -52,7 +56,14 @@ describe("kaa.needs", function()
       { { write = { "/a\0b" } }, "write[1]: " .. path .. '"/a b"' },
       { { write = { "" } }, "write[1]: " .. path .. '""' },
       { { write = { 3 } }, "write[1]: " .. path .. "3" },
-      { { net = { "" } }, 'net[1]: expected a name, got ""' },
+      { { net = { "" } }, "net[1]: " .. server .. '""' },
+      { { net = { "a.b", "https://a.b" } }, "net[2]: " .. server .. '"https://a.b"' },
+      { { net = { "a.b/c" } }, "net[1]: " .. server .. '"a.b/c"' },
+      { { net = { "a.b:0" } }, "net[1]: " .. server .. '"a.b:0"' },
+      { { net = { "a.b:65536" } }, "net[1]: " .. server .. '"a.b:65536"' },
+      { { net = { "a.*" } }, "net[1]: " .. server .. '"a.*"' },
+      { { net = { "*" } }, "net[1]: " .. server .. '"*"' },
+      { { net = { "me@a.b" } }, "net[1]: " .. server .. '"me@a.b"' },
       { { "exec", "exec" }, '[2]: names "exec" twice' },
       { { "exec", exec = { "/bin/x" } }, 'exec: names "exec" twice' },
     }

@@ -30,6 +30,8 @@ local function read_all(command)
   return output, pipe:close()
 end
 
+local SHA256 = "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03" -- of "hello\n"
+
 -- What the README says of its examples: payload → status, reason, payload.
 local ANSWERS = {
   hello = { { { name = "you" }, 200, "OK", "hello you" }, { nil, 200, "OK", "hello world" } },
@@ -50,6 +52,11 @@ local ANSWERS = {
   disk = { { nil, 200, "OK", { free_kb = 40 } } },
   barrier = { { nil, 200, "OK" } },
   ["read-meter"] = { { nil, 200, "OK", { endpoint = "test-endpoint" } } },
+  ["update-rules"] = {
+    { { sha256 = SHA256 }, 200, "OK", { bytes = 6 } },
+    { { sha256 = ("0"):rep(64) }, 502, true },
+  },
+  weather = { { nil, 200, "OK", { celsius = -3.5 } } },
   count = { { nil, 200, "OK", 1 } },
   fill = { { { slots = 3 }, 200, "OK", { filled = 3 } }, { nil, 400, true } },
   ["restart-machine"] = { { "new kernel", nil, nil } },
@@ -62,6 +69,10 @@ local ANSWERS = {
 local OPTIONS = {
   disk = { exec = { ["/usr/bin/df -k /"] = { stdout = "Filesystem\n/dev/sda1 100 60 40 60% /\n" } } },
   barrier = { exec = { ["/usr/bin/gpioset gpiochip0 17=1"] = {} } },
+  ["update-rules"] = { http = {
+    ["GET https://updates.example.org/rules.json"] = { body = "hello\n" } } },
+  weather = { settings = { key = "k1" }, http = {
+    ["GET https://api.example.org/now?place=north"] = { body = '{"temperature":-3.5}' } } },
   ["restart-machine"] = { exec = { ["/usr/bin/systemctl reboot"] = {} } },
 }
 
@@ -72,7 +83,9 @@ describe("lua/README.md", function()
     found, names = examples()
     directory = os.tmpname()
     os.remove(directory)
-    assert(os.execute(("mkdir -p '%s/handlers/spec'"):format(directory)))
+    assert(os.execute(("mkdir -p '%s/handlers/spec' '%s/var/tmp'"):format(directory,
+      directory)))
+    OPTIONS["update-rules"].root = directory
     for _, name in ipairs(names) do
       local file = assert(io.open(directory .. "/" .. name, "w"))
       file:write(found[name])
@@ -101,7 +114,7 @@ describe("lua/README.md", function()
       end
       handlers = handlers + (type and 1 or 0)
     end
-    assert.is_true(handlers >= 14)
+    assert.is_true(handlers >= 17)
   end)
 
   it("counts on from what is kept, and takes a read that fails for no 0", function()
@@ -189,6 +202,6 @@ describe("lua/README.md", function()
     local output, passed = read_all(("cd '%s' && lua5.4 /usr/bin/busted --lpath='%s/lua/?.lua' handlers/spec")
       :format(directory, root))
     assert.is_true(passed, output)
-    assert.matches("5 successes / 0 failures / 0 errors", output, 1, true)
+    assert.matches("7 successes / 0 failures / 0 errors", output, 1, true)
   end)
 end)

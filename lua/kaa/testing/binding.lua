@@ -7,6 +7,7 @@ local programs = require "kaa.testing.programs"
 local result = require "kaa.result"
 local suggest = require "kaa.suggest"
 local text = require "kaa.text"
+local transfers = require "kaa.testing.transfers"
 local values = require "kaa.values"
 
 local binding = {}
@@ -166,6 +167,7 @@ function binding.create(device)
     checkpoint = keeping.checkpoint(device),
     exec = programs.exec(device),
     fail = result.fail,
+    http = transfers.http(device),
     json = guarded({ encode = encode, decode = jsontext.decode }, "kaa.json"),
     log = make_log(device),
     metadata = make_metadata(device),

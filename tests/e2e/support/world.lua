@@ -15,6 +15,7 @@ local loop = require "support.loop"
 local platform = require "support.platform"
 local process = require "support.process"
 local proxy = require "support.proxy"
+local web = require "support.web"
 
 local world = { loop = loop, process = process, folder = folder, Agent = agent }
 
@@ -60,6 +61,11 @@ end
 --- The platform over HTTP: a server, with no broker.
 function world.http_platform(options)
   return keep("platform", http_platform.start(options))
+end
+
+--- A web server, with no routes yet; see support/web.lua.
+function world.web()
+  return keep("web", web.start())
 end
 
 --- An agent that is not started yet.
