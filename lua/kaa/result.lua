@@ -141,8 +141,10 @@ function result.normalise(count, ...)
   return nil, no_status(count, first, second)
 end
 
+-- Hidden: a finalizer that a handler adds to it would run where no time limit reaches it.
 local failure_metatable = {
   __name = "kaa.failure",
+  __metatable = "kaa.failure",
   __tostring = function(failure)
     return format("%d %s", failure.status, failure.reason)
   end,

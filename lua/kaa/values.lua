@@ -77,7 +77,8 @@ local function copied(value, seen)
   if seen[value] then
     return seen[value]
   end
-  local copy = setmetatable({}, getmetatable(value))
+  local is_marked = getmetatable(value) == values.array_metatable
+  local copy = is_marked and setmetatable({}, values.array_metatable) or {}
   seen[value] = copy
   for key, element in next, value do
     copy[key] = copied(element, seen)
@@ -85,7 +86,8 @@ local function copied(value, seen)
   return copy
 end
 
---- Copies a value with all tables in it; marks of arrays are kept.
+--- Copies a value with all tables in it; marks of arrays are kept. Another metatable is
+--- not: it may have a finalizer, which no time limit reaches.
 ---@param value any
 ---@return any copy
 function values.copy(value)

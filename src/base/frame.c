@@ -136,6 +136,16 @@ int frame_next(struct frame_reader *reader, struct frame *frame)
   return 1;
 }
 
+bool frame_is_announced(const struct frame_reader *reader, uint8_t *kind, size_t *size_bytes)
+{
+  if (reader->bytes.size_bytes - reader->at < FRAME_HEAD_BYTES)
+    return false;
+  const char *head = reader->bytes.data + reader->at;
+  *size_bytes = (size_t)get_little(head, 4);
+  *kind = (uint8_t)head[4];
+  return true;
+}
+
 void frame_reader_clear(struct frame_reader *reader)
 {
   buffer_clear(&reader->bytes);

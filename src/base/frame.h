@@ -57,6 +57,10 @@ void frame_feed(struct frame_reader *reader, const void *bytes, size_t size);
  * where the other side does not speak frames. */
 int frame_next(struct frame_reader *reader, struct frame *frame);
 
+/* What the next frame is to be, once its head is there: its kind and the size of its body,
+ * of which not all needs to have come. */
+bool frame_is_announced(const struct frame_reader *reader, uint8_t *kind, size_t *size_bytes);
+
 void frame_reader_clear(struct frame_reader *reader);
 
 #endif

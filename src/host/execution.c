@@ -17,6 +17,8 @@ enum {
   ARGUMENTS_MAX = 4096,
   TERMINATE_MS = 1000,
   LEFTOVERS_MAX = 16, /* programs of one command that left something behind */
+  OUTPUT_MAX_BYTES = 16 * 1024 * 1024, /* what kaa.exec takes as its max_output */
+  TIMEOUT_MAX_MS = 86400 * 1000,       /* the same of its timeout_s */
 };
 
 struct captured {
@@ -283,12 +285,24 @@ static void end_oldest_leftover(struct executions *list)
     destroy(execution);
 }
 
+/* What our own worker asks for: it waits for each answer. One that a native module took
+ * over could have this process keep all that a program prints, or start any number. */
+static bool is_sound(const struct request *request, const struct executions *list)
+{
+  const struct execution *execution;
+  TAILQ_FOREACH(execution, list, link)
+    if (!execution->answered)
+      return false;
+  return request->argc && request->max_output >= 0 && request->max_output <= OUTPUT_MAX_BYTES &&
+         request->timeout_ms >= 0 && request->timeout_ms <= TIMEOUT_MAX_MS;
+}
+
 int execution_start(struct executions *list, const struct workplace *workplace,
                     struct frame *frame, const json_t *needs, const struct execution_caller *caller)
 {
   struct request request = {0};
   read_request(frame, &request);
-  if (frame->bad || !request.argc) {
+  if (frame->bad || !is_sound(&request, list)) {
     clear_request(&request);
     return -EPROTO;
   }
@@ -300,7 +314,7 @@ int execution_start(struct executions *list, const struct workplace *workplace,
   execution->call = request.call;
   execution->program = memory_text(request.argv[0]);
   execution->timeout_ms = request.timeout_ms;
-  execution->max_output = request.max_output > 0 ? (size_t)request.max_output : 0;
+  execution->max_output = (size_t)request.max_output;
   execution->detach = request.detach;
   execution->timer = loop_timer_create(workplace->loop, on_time, execution);
   execution->failure = memory_text(objection(&request, needs));

@@ -23,7 +23,8 @@ struct execution_caller {
 /* Starts what a WORKER_EXEC frame asks for, within `needs` (the contract's: its
  * "exec" is true or a list of paths), and puts it into `list`. A refusal or a
  * program that cannot be started is answered, too. Returns -EPROTO for a frame
- * that cannot be read, else 0. */
+ * that cannot be read, asks for more than kaa.exec can, or comes while another one waits
+ * for its answer; else 0. */
 int execution_start(struct executions *list, const struct workplace *workplace,
                     struct frame *request, const json_t *needs, const struct execution_caller *caller);
 

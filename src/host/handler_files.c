@@ -260,7 +260,7 @@ static bool take_removal(struct handler *handler)
     handler_files_drop_candidate(handler);
     version_drop(handler->current);
     handler->current = NULL;
-    handler->has_seen = false;
+    handler->has_seen = handler->lacks_disk = false;
     set_fault(handler, NULL, NULL);
     handlers->ports.room(handlers->ports.context, handler->type);
   }

@@ -148,6 +148,7 @@ struct worker *worker_start(const struct workplace *workplace, struct version *v
   TAILQ_INIT(&worker->fetches);
   worker->limit = loop_timer_create(workplace->loop, worker_on_limit, worker);
   worker->send = loop_timer_create(workplace->loop, on_send, worker);
+  worker_flow_start(worker);
   worker->options = version_options(workplace, version, options);
   send_version(worker, options->purpose);
   return worker;
@@ -164,6 +165,7 @@ void worker_destroy(struct worker *worker)
     close(worker->descriptors);
   loop_timer_destroy(worker->limit);
   loop_timer_destroy(worker->send);
+  worker_flow_stop(worker);
   struct job *job;
   while ((job = TAILQ_FIRST(&worker->jobs)))
     worker_remove_job(worker, job);

@@ -11,6 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Of a frame; only what a program is given to read is larger. */
+enum { LARGEST_BYTES = 2 * 1024 * 1024 };
+
 /* A native module or an escape may write to our frames. */
 static bool is_report(const json_t *report)
 {
@@ -200,6 +203,7 @@ static void take_frame(struct worker *worker, struct frame *frame)
   case WORKER_KEEP: good = worker_take_keep(worker, frame); break;
   default: break;
   }
+  worker_flow_charge_frame(worker, frame);
   if (!good)
     give_up_broken(worker);
   else if (spent && !worker->is_settled)
@@ -223,13 +227,30 @@ static void log_output(const struct worker *worker, const char *bytes, size_t si
   }
 }
 
+/* One that is about to be over is heard to the end of what it said. */
+static bool is_heard(const struct worker *worker)
+{
+  return !worker->is_over && !worker->is_broken && (!worker->flow.is_paused || worker->is_settled);
+}
+
+/* Nothing is gathered that no worker of ours would send. */
+static bool is_too_large(const struct worker *worker)
+{
+  size_t size;
+  uint8_t kind;
+  if (!frame_is_announced(&worker->reader, &kind, &size))
+    return false;
+  bool may_execute = json_object_get(worker->version->needs, "exec") != NULL;
+  return size > LARGEST_BYTES && !(kind == WORKER_EXEC && may_execute);
+}
+
 void worker_take_frames(struct worker *worker)
 {
   struct frame frame;
   int rc = 0;
-  while (!worker->is_over && !worker->is_broken && (rc = frame_next(&worker->reader, &frame)) > 0)
+  while (is_heard(worker) && (rc = frame_next(&worker->reader, &frame)) > 0)
     take_frame(worker, &frame);
-  if (rc < 0)
+  if (rc < 0 || (is_heard(worker) && is_too_large(worker)))
     give_up_broken(worker);
 }
 
@@ -238,6 +259,7 @@ void worker_on_received(void *context, enum process_stream stream, const char *b
   struct worker *worker = context;
   if (stream != PROCESS_FRAMES) {
     log_output(worker, bytes, size);
+    worker_flow_charge(worker, size);
     return;
   }
   frame_feed(&worker->reader, bytes, size);

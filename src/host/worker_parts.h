@@ -1,6 +1,7 @@
 /* A worker from within, for its parts: host/worker.c starts, fills and destroys
  * it, host/worker_jobs.c keeps what it was handed, with the limits, and ends it,
- * host/worker_frames.c reads what it says, host/worker_keep.c what it asks to keep. */
+ * host/worker_frames.c reads what it says, as much as host/worker_flow.c lets it,
+ * host/worker_keep.c what it asks to keep. */
 #ifndef KAALUA_HOST_WORKER_PARTS_H
 #define KAALUA_HOST_WORKER_PARTS_H
 
@@ -10,6 +11,7 @@
 #include "host/fetch.h"
 #include "host/marks_files.h"
 #include "host/worker.h"
+#include "host/worker_flow.h"
 #include "io/loop.h"
 #include "io/process.h"
 
@@ -40,6 +42,7 @@ struct worker {
   struct buffer out; /* commands of this turn, sent in one write */
   struct loop_timer *limit; /* of loading, or of the command that runs */
   struct loop_timer *send;
+  struct worker_flow flow;
   enum limit_stage stage;
   bool is_late; /* the limit's time is over, what has come meanwhile is looked at */
   bool loaded, is_over;

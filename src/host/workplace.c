@@ -73,13 +73,14 @@ int workplace_open(struct workplace *workplace, struct loop *loop, struct error 
   return 0;
 }
 
+/* As it was named, links and all: where it leads may change while the agent runs. */
 static void add_path(json_t *list, const char *path)
 {
-  char *whole = path ? realpath(path, NULL) : NULL;
-  if (path && !whole && path[0] == '/')
-    whole = memory_text(path);
-  if (whole)
-    json_array_append_new(list, json_string(whole));
+  char here[PATH_MAX];
+  if (!path || (path[0] != '/' && !getcwd(here, sizeof here)))
+    return;
+  char *whole = path[0] == '/' ? memory_text(path) : memory_format("%s/%s", here, path);
+  json_array_append_new(list, json_string(whole));
   free(whole);
 }
 

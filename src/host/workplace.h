@@ -31,7 +31,8 @@ struct workplace {
  * Returns 0, or -ENOENT with `error`. */
 int workplace_open(struct workplace *workplace, struct loop *loop, struct error *error);
 
-/* Adds an absolute or relative path to one of the lists; NULL is fine. */
+/* Adds an absolute or relative path to one of the lists, as it is named: the worker follows
+ * its links. NULL is fine. */
 void workplace_keep_private(struct workplace *workplace, const char *path);
 void workplace_keep_handlers(struct workplace *workplace, const char *path);
 

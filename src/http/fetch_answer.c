@@ -93,7 +93,7 @@ static size_t on_header(char *line, size_t one, size_t size, void *context)
   size_t length = size;
   (void)one;
   answer->header_bytes += size;
-  if (answer->header_bytes > HEADERS_MAX_BYTES || answer->header_count == HEADERS_MAX)
+  if (answer->header_bytes > HEADERS_MAX_BYTES || answer->header_count > HEADERS_MAX)
     return end_with(answer, memory_format("its headers are more than %d, or %d bytes", HEADERS_MAX,
                                           HEADERS_MAX_BYTES));
   while (length && strchr("\r\n \t", line[length - 1]))

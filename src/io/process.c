@@ -149,6 +149,20 @@ static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer)
     process->received(process->context, (enum process_stream)fd, buffer->base, (size_t)size);
 }
 
+void process_read(struct process *process, bool reads)
+{
+  static const enum process_stream streams[] = {PROCESS_FRAMES, PROCESS_STDOUT, PROCESS_STDERR};
+  for (size_t i = 0; i < sizeof streams / sizeof *streams; i++) {
+    struct channel *channel = &process->channels[streams[i]];
+    if (!channel->open)
+      continue;
+    if (reads)
+      uv_read_start((uv_stream_t *)&channel->pipe, on_room, on_read);
+    else
+      uv_read_stop((uv_stream_t *)&channel->pipe);
+  }
+}
+
 /* Makes a connected pair of descriptors, ours first: a socket pair for frames
  * and the lifeline, a pipe for what a program expects to be one. */
 static int make_pair(int fd, int pair[2])

@@ -54,6 +54,10 @@ void process_send(struct process *process, const void *bytes, size_t size);
 /* Writes to standard input, once, and closes it. Copies. */
 void process_input(struct process *process, const void *bytes, size_t size);
 
+/* Whether what it writes is read as it comes, as it is from the start; what is not read
+ * makes it wait once its pipes are full. Of its end it is told in any case. */
+void process_read(struct process *process, bool reads);
+
 /* Takes what it has written up to now: calls `received`, before the loop would. */
 void process_drain(struct process *process);
 

@@ -53,16 +53,19 @@ int files_check(lua_State *L, int index, bool write, const char *what, char reso
   return 0;
 }
 
-/* A granted directory itself stays: in its place could come a link. */
+/* A granted directory itself stays, also one that is a link or not there yet: in its
+ * place could come another link. */
 static bool is_granted_directory(lua_State *L, const char *resolved)
 {
   struct stat info;
-  if (!lua_istable(L, -1) || lstat(resolved, &info) || !S_ISDIR(info.st_mode))
+  if (!lua_istable(L, -1) || (!lstat(resolved, &info) && S_ISREG(info.st_mode)))
     return false;
   bool is_same = false;
   for (lua_Integer i = 1; !is_same && lua_rawgeti(L, -1, i) == LUA_TSTRING; i++) {
-    char granted[PATH_MAX];
-    is_same = !paths_resolve(lua_tostring(L, -1), granted) && !strcmp(granted, resolved);
+    char real[PATH_MAX], itself[PATH_MAX];
+    const char *granted = lua_tostring(L, -1);
+    is_same = (!paths_resolve(granted, real) && !strcmp(real, resolved)) ||
+              (!paths_resolve_entry(granted, itself) && !strcmp(itself, resolved));
     lua_pop(L, 1);
   }
   return is_same;

@@ -12,7 +12,7 @@
 #include <lauxlib.h>
 #include <string.h>
 
-enum { LOADING_S = 2, LOADED_MAX_BYTES = 1024 * 1024 };
+enum { LOADING_S = 2, LOADED_MAX_BYTES = 1024 * 1024, FAULTS_MAX = 100 };
 
 struct load {
   struct worker *worker;
@@ -57,7 +57,8 @@ static void push_context(lua_State *L, const struct version *version)
 /* The list of {line, column, message, setting, secret} at the top of the stack. */
 static void write_faults(lua_State *L, struct load *load)
 {
-  for (lua_Integer i = 1; lua_rawgeti(L, -1, i) == LUA_TTABLE; i++) {
+  lua_Integer count = (lua_Integer)lua_rawlen(L, -1);
+  for (lua_Integer i = 1; i <= FAULTS_MAX && lua_rawgeti(L, -1, i) == LUA_TTABLE; i++) {
     lua_getfield(L, -1, "line");
     lua_getfield(L, -2, "column");
     lua_getfield(L, -3, "message");
@@ -72,7 +73,9 @@ static void write_faults(lua_State *L, struct load *load)
     });
     lua_pop(L, 6);
   }
-  lua_pop(L, 1);
+  if (count > FAULTS_MAX)
+    add_fault(load, &(struct fault){.message = lua_pushfstring(
+                        L, "%I more faults", (LUAI_UACINT)(count - FAULTS_MAX))});
 }
 
 /* Appends "name":value, the value at the top of the stack. */

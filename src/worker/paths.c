@@ -72,11 +72,12 @@ bool paths_is_inside(const char *resolved, const char *directory)
   return !paths_resolve(directory, real) && is_beneath(resolved, real);
 }
 
+/* A link among them may have been led elsewhere since the start. */
 static bool is_inside_any(const struct version *version, const char *key, const char *resolved)
 {
   size_t index = 0;
   for (const char *path; (path = version_option_text(version, key, &index));)
-    if (is_beneath(resolved, path))
+    if (is_beneath(resolved, path) || paths_is_inside(resolved, path))
       return true;
   return false;
 }
@@ -84,8 +85,9 @@ static bool is_inside_any(const struct version *version, const char *key, const 
 static bool holds_any(const struct version *version, const char *key, const char *resolved)
 {
   size_t index = 0;
+  char real[PATH_MAX];
   for (const char *path; (path = version_option_text(version, key, &index));)
-    if (is_beneath(path, resolved))
+    if (is_beneath(path, resolved) || (!paths_resolve(path, real) && is_beneath(real, resolved)))
       return true;
   return false;
 }

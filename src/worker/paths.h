@@ -1,6 +1,6 @@
 /* Which files a handler may open: all for reading but the private ones, and for
  * writing what its contract grants, never the handlers' own directories. Both
- * are among the version's options, resolved. */
+ * are among the version's options: as they are named, and where that led at the start. */
 #ifndef KAALUA_WORKER_PATHS_H
 #define KAALUA_WORKER_PATHS_H
 

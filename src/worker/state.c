@@ -1,5 +1,6 @@
 #include "worker/state.h"
 
+#include "base/utf8.h"
 #include "worker/coroutines.h"
 #include "worker/embedded.h"
 #include "worker/worker.h"
@@ -11,7 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { DEFAULT_MEMORY_MIB = 32 };
+enum { DEFAULT_MEMORY_MIB = 32, TRACE_BYTES = 16 * 1024 };
 
 int luaopen_cjson_safe(lua_State *L); /* the package's header lacks it */
 
@@ -43,7 +44,7 @@ static int keep_trace(lua_State *L)
   size_t size;
   const char *text = lua_tolstring(L, -1, &size);
   buffer_reset(&worker->trace);
-  buffer_append(&worker->trace, text, size);
+  buffer_append(&worker->trace, text, utf8_cut(text, size, TRACE_BYTES));
   lua_pop(L, 1);
   return 1;
 }

@@ -29,14 +29,25 @@ static json_t *read_options(struct frame *frame)
   return options;
 }
 
-/* Once, so that no handler can change where they lead. */
-static void resolve_paths(json_t *list)
+static void add_path(json_t *list, const char *path)
 {
-  for (size_t i = 0; i < json_array_size(list); i++) {
+  for (size_t i = 0; i < json_array_size(list); i++)
+    if (!strcmp(json_string_value(json_array_get(list, i)), path))
+      return;
+  json_array_append_new(list, json_string(path));
+}
+
+/* Where they lead at the start, so that no handler can change that; and they themselves,
+ * which may be links. */
+static void add_resolved(json_t *list)
+{
+  for (size_t i = 0, count = json_array_size(list); i < count; i++) {
     char resolved[PATH_MAX];
     const char *path = json_string_value(json_array_get(list, i));
     if (path && !paths_resolve(path, resolved))
-      json_array_set_new(list, i, json_string(resolved));
+      add_path(list, resolved);
+    if (path && !paths_resolve_entry(path, resolved))
+      add_path(list, resolved);
   }
 }
 
@@ -52,8 +63,8 @@ int version_read(struct version *version, struct frame *frame)
   version->files[0] = read_file(frame, memory_text(""));
   version->file_count = 1;
   version->options = read_options(frame);
-  resolve_paths(json_object_get(version->options, "private"));
-  resolve_paths(json_object_get(version->options, "handlers"));
+  add_resolved(json_object_get(version->options, "private"));
+  add_resolved(json_object_get(version->options, "handlers"));
   size_t libraries = frame_get_u32(frame);
   for (size_t i = 0; i < libraries && !frame->bad; i++) {
     size_t count = version->file_count + 1;

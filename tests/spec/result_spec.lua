@@ -162,6 +162,10 @@ describe("kaa.result.fail", function()
     assert.equal("409 Slot taken", tostring(failed(409, "Slot taken")))
   end)
 
+  it("hides its metatable, to which a finalizer could be added", function()
+    assert.equal("kaa.failure", getmetatable(failed(409)))
+  end)
+
   it("names the right call at the line of a wrong one", function()
     local run = load('local fail = ...\nfail("x")', "@park.lua")
     assert.equal('park.lua:2: kaa.fail takes a status from 100 to 599, got "x"; write: kaa.fail(409, "…")',

@@ -51,4 +51,14 @@ describe("kaa.values", function()
     assert.equal(copy, copy.self)
     assert.equal(null, copy.null)
   end)
+
+  it("copies no metatable but the mark: another may have a finalizer", function()
+    local finalized, metatable = false, {}
+    local original = setmetatable({ 1 }, metatable)
+    metatable.__gc = function() finalized = true end
+    assert.same({ 1 }, values.copy(original))
+    assert.is_nil(getmetatable(values.copy(original)))
+    collectgarbage()
+    assert.is_false(finalized)
+  end)
 end)

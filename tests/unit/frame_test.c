@@ -144,6 +144,23 @@ static void a_field_longer_than_the_frame_is_bad(void **state)
   }
 }
 
+static void a_frame_is_announced_by_its_head(void **state)
+{
+  (void)state;
+  static const char head[] = {0x10, 0x27, 0, 0, 'T'};
+  struct frame_reader reader = {0};
+  uint8_t kind;
+  size_t size;
+  for (size_t i = 0; i < sizeof head; i++) {
+    assert_false(frame_is_announced(&reader, &kind, &size));
+    frame_feed(&reader, head + i, 1);
+  }
+  assert_true(frame_is_announced(&reader, &kind, &size));
+  assert_int_equal(kind, 'T');
+  assert_int_equal(size, 10000);
+  frame_reader_clear(&reader);
+}
+
 static void a_frame_over_the_limit_is_no_frame(void **state)
 {
   (void)state;
@@ -194,6 +211,7 @@ int main(void)
       cmocka_unit_test(bytes_one_by_one_make_the_same_frames),
       cmocka_unit_test(a_field_that_is_not_there_is_bad_and_empty),
       cmocka_unit_test(a_field_longer_than_the_frame_is_bad),
+      cmocka_unit_test(a_frame_is_announced_by_its_head),
       cmocka_unit_test(a_frame_over_the_limit_is_no_frame),
       cmocka_unit_test(a_large_frame_in_pieces_is_whole_and_its_memory_is_given_back),
   };

@@ -390,10 +390,42 @@ static void what_is_private_is_known_from_the_start(void **state)
   snprintf(options, sizeof options, "{\"private\":[\"%s/open/dir\"],\"settings\":{\"at\":\"%s\"}}",
            folder->path, folder->path);
   peer_expect_result(
-      WITH("{ 'write' }", "local at = kaa.settings.at assert(os.remove(at .. '/open/dir'))\n"
-                          "return 200, (select(2, io.open(at .. '/state/journal')):gsub('^.*: ', "
-                          "''))"),
-      options, NULL, 200, "private to the agent", NULL);
+      WITH("{ 'write' }", "local at = kaa.settings.at\n"
+                          "local _, why = os.remove(at .. '/open/dir')\n"
+                          "local _, moved = os.rename(at .. '/open', at .. '/opened')\n"
+                          "local _, read = io.open(at .. '/state/journal')\n"
+                          "return 200, ((why .. moved .. read):gsub('/tmp[^:]*: ', ' '))"),
+      options, NULL, 200, " never written by handlers never written by handlers"
+                          " private to the agent", NULL);
+}
+
+/* A new version is put in place by leading the link elsewhere, while the worker lives. */
+static void a_link_to_the_handlers_may_be_led_elsewhere(void **state)
+{
+  const struct folder *folder = *state;
+  char options[300], link[128];
+  struct peer peer;
+  make_link(folder, "handlers", "served");
+  snprintf(options, sizeof options, "{\"handlers\":[\"%s/served\"],\"settings\":{\"at\":\"%s\"}}",
+           folder->path, folder->path);
+  peer_load(&peer,
+            WITH("{ 'write' }",
+                 "local at, done = kaa.settings.at, {}\n"
+                 "for _, name in ipairs { 'handlers', 'open', 'served' } do\n"
+                 "if io.open(at .. '/' .. name .. '/park.lua', 'w') then done[#done + 1] = name end "
+                 "end\n"
+                 "if os.rename(at .. '/served', at .. '/moved') then done[#done + 1] = 'moved' end\n"
+                 "return 200, 'OK', table.concat(done, ' ')"), options);
+  struct finished finished = peer_run(&peer, NULL);
+  assert_string_equal(finished.payload, "\"open\"");
+  finished_clear(&finished);
+  snprintf(link, sizeof link, "%s/served", folder->path);
+  assert_int_equal(unlink(link), 0);
+  make_link(folder, "open", "served");
+  finished = peer_run(&peer, NULL);
+  assert_string_equal(finished.payload, "\"\"");
+  finished_clear(&finished);
+  peer_stop(&peer);
 }
 
 /* In its place could come a link that leads elsewhere. */
@@ -402,17 +434,20 @@ static void a_granted_directory_stays(void **state)
   const struct folder *folder = *state;
   char source[1000];
   snprintf(source, sizeof source,
-           "return { needs = { write = { '%s/granted', '%s/open' } }, run = function()\n"
+           "return { needs = { write = { '%s/granted', '%s/open', '%s/open/later' } }, "
+           "run = function()\n"
            "local at = kaa.settings.at local said = {}\n"
            "local function try(done, why) said[#said + 1] = done and 'done' or "
            "why:gsub('^.*: ', '') end\n"
            "try(os.rename(at .. '/granted/out', at .. '/open/out'))\n"
            "try(os.rename(at .. '/granted', at .. '/open/granted'))\n"
            "try(os.remove(at .. '/granted'))\n"
+           "try(os.rename(at .. '/open/link', at .. '/open/later'))\n"
            "try(os.remove(at .. '/open/out'))\n"
-           "return 200, 'OK', said end }", folder->path, folder->path);
+           "return 200, 'OK', said end }", folder->path, folder->path, folder->path);
   peer_expect_result(source, folder->options, NULL, 200, "OK",
                      "[\"done\",\"outside the directories of needs.write\","
+                     "\"outside the directories of needs.write\","
                      "\"outside the directories of needs.write\",\"done\"]");
 }
 
@@ -781,6 +816,8 @@ int main(int argc, char **argv)
                                       remove_folder),
       cmocka_unit_test_setup_teardown(names_of_the_protected_stay, make_folder, remove_folder),
       cmocka_unit_test_setup_teardown(what_is_private_is_known_from_the_start, make_folder,
+                                      remove_folder),
+      cmocka_unit_test_setup_teardown(a_link_to_the_handlers_may_be_led_elsewhere, make_folder,
                                       remove_folder),
       cmocka_unit_test_setup_teardown(a_granted_directory_stays, make_folder, remove_folder),
       cmocka_unit_test(what_cannot_be_written_is_said),
