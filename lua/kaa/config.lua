@@ -34,6 +34,7 @@ local FIELDS = {
   handler_user = { type = "string", length = { 1, 64 } },
   extensions = { type = "table", fields = { cex = INSTANCE, dcx = INSTANCE, epmx = INSTANCE } },
   durability = { type = "string", enum = { "full", "normal" } },
+  metadata = { type = "boolean" },
   id_reuse = { type = "string", enum = { "allow", "never" } },
   log_level = { type = "string", enum = { "debug", "info", "warn", "error" } },
   keepalive_s = { type = "integer", min = 5, max = 65535 },

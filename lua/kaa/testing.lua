@@ -8,6 +8,7 @@
 ---     local status, reason, payload = device:command { slot = 3 }
 ---     assert.equal(409, status)
 local binding = require "kaa.testing.binding"
+local cancelling = require "kaa.testing.cancelling"
 local contract = require "kaa.contract"
 local environment = require "kaa.testing.environment"
 local jsontext = require "kaa.testing.jsontext"
@@ -99,20 +100,36 @@ end
 --- Calls run or resume. Returns nothing where the command waits for a restart.
 local function answer(device, place, called, ...)
   device.kaa.endpoint, device.running = device.command_given.endpoint, true
+  cancelling.begin(device)
   local outcome = table.pack(pcall(called, ...))
   device.kaa.endpoint, device.running = nil, nil
-  if device.waiting and is_normal(outcome) then
+  local is_cancelled = cancelling.is_cancelled(device)
+  if device.waiting and is_normal(outcome) and not is_cancelled then
     return nil
   end
   device.waiting = nil
   local status, reason, payload = judged(place, outcome)
   local sent, fault, size_bytes = through_json(payload)
   if fault then
-    return 500, result.reason(500, place .. ": " .. fault), nil
+    status, reason = 500, result.reason(500, place .. ": " .. fault)
   elseif size_bytes then
-    return 500, ("Result too large: %d bytes, limit %d"):format(size_bytes, jsontext.MAX_BYTES), nil
+    status = 500
+    reason = ("Result too large: %d bytes, limit %d"):format(size_bytes, jsontext.MAX_BYTES)
+  end
+  if is_cancelled then
+    return 499, "Cancelled", sent
   end
   return status, reason, sent
+end
+
+--- Cancels the command at work, from within a function that the spec gave, or the next one.
+---@param after_s number|nil how long it has run by then, as kaa.sleep counts; 0: at once
+function Device:cancel(after_s)
+  if self.running then
+    self.cancelled_at = self.now + (after_s or 0)
+  else
+    self.cancel_after = after_s or 0
+  end
 end
 
 --- Sends the handler a command and gives its result as the platform would get it.
@@ -213,7 +230,8 @@ end
 ---  { status = 200, headers = {}, body = "" } or { failure = "Could not resolve host: …" }
 ---@return table device with `samples` (sent by kaa.telemetry), `metadata` (all keys given to
 ---  kaa.metadata), `executed` (argv of kaa.exec), `requested` (what kaa.http was given, with its
----  method), `logged` ({ level, message }), `now` (what
+---  method), `logged` ({ level, message }), `progress` ({ percent, text } of the last command),
+---  `now` (what
 ---  kaa.now() gives; kaa.sleep adds to it), `store` and `shared` (what kaa.store and kaa.shared
 ---  hold, by key; the options' to begin with), `waiting` ("reboot" or "restart", where a command
 ---  waits), `saved` (what its resume is given), `contract`
@@ -227,7 +245,7 @@ function testing.device(path, options)
   local chunk, source = name .. ".lua", read(path)
   local device = setmetatable({
     type = name, options = options, samples = {}, metadata = {}, executed = {}, logged = {},
-    requested = {},
+    requested = {}, progress = {},
     store = options.store or {}, shared = options.shared or {},
     last_id = 0,
     now = options.now or 1767225600.0, endpoint = options.endpoint or "test-endpoint",

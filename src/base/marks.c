@@ -17,7 +17,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { VERSION = 1, RECORDS_AT = 64, ALIGNMENT = 8, REASON_BYTES = 256 };
+enum {
+  VERSION = 1,
+  RECORDS_AT = 64,
+  ALIGNMENT = 8,
+  REASON_BYTES = 256,
+};
 
 static const char MAGIC[8] = "kaamarks";
 
@@ -29,6 +34,7 @@ struct page {
   _Atomic int64_t begun;
   _Atomic uint32_t used; /* bytes of whole records */
   _Atomic uint32_t revoked; /* the host alone writes it; not 0: nothing begins any more */
+  _Atomic int64_t cancelled[MARKS_CANCELLED]; /* sequences; the host alone writes them */
 };
 
 struct record {
@@ -176,6 +182,18 @@ int64_t marks_revoke(struct marks *marks)
   return n == (ssize_t)sizeof begun ? begun : 0;
 }
 
+/* As marks_revoke(), of one command. */
+int64_t marks_cancel(struct marks *marks, size_t place, int64_t sequence)
+{
+  int64_t begun = sequence;
+  off_t at = (off_t)(offsetof(struct page, cancelled) + place * sizeof sequence);
+  if (pwrite(marks->fd, &sequence, sizeof sequence, at) != (ssize_t)sizeof sequence)
+    return sequence;
+  atomic_thread_fence(memory_order_seq_cst);
+  ssize_t n = pread(marks->fd, &begun, sizeof begun, offsetof(struct page, begun));
+  return n == (ssize_t)sizeof begun ? begun : sequence;
+}
+
 void marks_leave(struct marks *marks)
 {
   free(marks->path);
@@ -236,6 +254,14 @@ static bool is_revoked(const struct marks *marks)
   return atomic_load_explicit(&marks->page->revoked, memory_order_seq_cst) != 0;
 }
 
+bool marks_is_cancelled(const struct marks *marks, int64_t sequence)
+{
+  for (size_t i = 0; sequence && i < MARKS_CANCELLED; i++)
+    if (atomic_load_explicit(&marks->page->cancelled[i], memory_order_seq_cst) == sequence)
+      return true;
+  return false;
+}
+
 int marks_begin(struct marks *marks, int64_t sequence)
 {
   if (!sequence)
@@ -246,10 +272,11 @@ int marks_begin(struct marks *marks, int64_t sequence)
   int64_t before = atomic_load_explicit(&marks->page->begun, memory_order_relaxed);
   atomic_store_explicit(&marks->page->begun, sequence, memory_order_seq_cst);
   atomic_thread_fence(memory_order_seq_cst);
-  if (!is_revoked(marks))
+  bool is_cancelled = marks_is_cancelled(marks, sequence);
+  if (!is_cancelled && !is_revoked(marks))
     return 0;
   atomic_store_explicit(&marks->page->begun, before, memory_order_seq_cst);
-  return -ECANCELED;
+  return is_cancelled ? -ESTALE : -ECANCELED;
 }
 
 /* Returns where `size` bytes of record go: behind the others, or at the start where

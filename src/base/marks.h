@@ -18,10 +18,14 @@
 #ifndef KAALUA_BASE_MARKS_H
 #define KAALUA_BASE_MARKS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-enum { MARKS_BYTES = 64 * 1024 }; /* the largest result that the file holds is a little smaller */
+enum {
+  MARKS_BYTES = 64 * 1024, /* the largest result that the file holds is a little smaller */
+  MARKS_CANCELLED = 4,     /* commands of a worker that can be cancelled at a time */
+};
 
 struct marks;
 
@@ -40,12 +44,22 @@ void marks_count_durable(struct marks *marks);
  * last, 0: none; no other will begin. That one may be about to be taken back (marks_begin). */
 int64_t marks_revoke(struct marks *marks);
 
+/* Host: this one is to stop, or not to begin, until another sequence is put into its place (below
+ * MARKS_CANCELLED). Returns the sequence that the worker began last, 0: none. Where that is not
+ * this one, nor one that was handed out after it, this one will not begin. */
+int64_t marks_cancel(struct marks *marks, size_t place, int64_t sequence);
+
 /* Worker: maps the file; the caller may close `fd`. Returns owned, or NULL with *rc. */
 struct marks *marks_attach(int fd, int *rc);
 
+/* Worker: whether the host has cancelled this sequence; never true of 0. May be called by a
+ * signal's handler. */
+bool marks_is_cancelled(const struct marks *marks, int64_t sequence);
+
 /* Worker: the command with this sequence begins (0: something that leaves no mark). Waits
- * while the result before was too large to be kept and is not durable yet. Returns 0, or
- * -ECANCELED where the host has revoked: then it does not begin, nor does anything else. */
+ * while the result before was too large to be kept and is not durable yet. Returns 0;
+ * -ECANCELED where the host has revoked: then it does not begin, nor does anything else;
+ * -ESTALE where the host has cancelled this one: it does not begin, and has no result. */
 int marks_begin(struct marks *marks, int64_t sequence);
 
 /* Worker: the command that was begun last has ended. Waits while there is no room.

@@ -50,6 +50,14 @@ static bool is_continuation(char c)
   return ((unsigned char)c & 0xc0) == 0x80;
 }
 
+bool utf8_is_line(const char *text, size_t size)
+{
+  size_t length = 1;
+  for (size_t at = 0; at < size && length; at += length)
+    length = utf8_printable_length(text + at, size - at);
+  return length != 0;
+}
+
 size_t utf8_cut(const char *text, size_t size, size_t limit)
 {
   if (size <= limit)

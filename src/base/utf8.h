@@ -18,6 +18,9 @@ size_t utf8_printable_length(const char *text, size_t size);
  * in bytes of the first fault. */
 bool utf8_is_valid(const char *text, size_t size, size_t *position);
 
+/* Whether all of it is printable: one line of valid UTF-8. */
+bool utf8_is_line(const char *text, size_t size);
+
 /* The largest length of at most `limit` bytes that does not cut a character. */
 size_t utf8_cut(const char *text, size_t size, size_t limit);
 

@@ -31,7 +31,9 @@
  * The lifeline, a socket. Host to leader: WORKER_LIFELINE_ASK (one byte: asks
  * the working process to stop: SIGUSR1, for a program SIGTERM to its group; a
  * command that has not had half of its time limit ignores it, as it was meant
- * for the one before); closing it ends the whole subtree with
+ * for the one before, unless it is cancelled); WORKER_LIFELINE_CANCEL (one byte: SIGUSR2 for
+ * the working process, not for a program: it looks into its marks whether what it does is
+ * cancelled; it means nothing by itself); closing it ends the whole subtree with
  * SIGKILL, then the leader. Leader to host, once, when the working process has
  * ended: struct worker_ending. What that process left behind lives until the
  * lifeline closes.
@@ -51,7 +53,7 @@ enum {
   WORKER_DESCRIPTORS_FD = 7,
 };
 
-enum { WORKER_LIFELINE_ASK = 'A' };
+enum { WORKER_LIFELINE_ASK = 'A', WORKER_LIFELINE_CANCEL = 'C' };
 
 struct worker_ending {
   int32_t wait_status; /* as waitpid() gives it */
@@ -153,6 +155,17 @@ enum worker_frame {
   /* worker → host: the command or tick begins; its time limit starts.
    *   i64   job */
   WORKER_MARK = 'M',
+
+  /* worker → host: instead of MARK and FINISHED: the host has cancelled the command
+   * (base/marks.h) before it began, and it does not begin.
+   *   i64   job */
+  WORKER_SKIPPED = 's',
+
+  /* worker → host: how far the command is (kaa.progress); at most 10 a second.
+   *   i64   job
+   *   i64   tenths      of a percent, 0 to 1000; -1: not said
+   *   text  text        one line, at most 256 bytes; "": not said */
+  WORKER_PROGRESS = 'p',
 
   /* worker → host: the host has revoked its marks (base/marks.h): what it has been given
    * and not marked does not begin, it takes no further frame, and waits to be ended. */

@@ -112,6 +112,17 @@ static void on_metadata(void *context, const char *endpoint, const char *keys, s
   free(text);
 }
 
+static void on_progress(void *context, struct worker *worker, const struct command *command,
+                        double percent, const char *text)
+{
+  char share[32] = "";
+  (void)context;
+  (void)worker;
+  if (percent >= 0)
+    snprintf(share, sizeof share, "%.4g", percent);
+  log_info(command->key.type, "progress", "percent", share, "text", text);
+}
+
 /* What is kept lasts as long as this process. */
 static void on_keep(void *context, struct worker *worker, struct command *command,
                     const struct worker_keep *keep, struct worker_ticket *ticket)
@@ -158,6 +169,7 @@ static void run_in_worker(struct call *call, const struct workplace *workplace,
       .telemetry = on_telemetry,
       .metadata = on_metadata,
       .keep = on_keep,
+      .progress = on_progress,
       .over = on_over,
   };
   const struct worker_options options = {

@@ -95,6 +95,7 @@ static void append_result(struct buffer *line, const json_t *entry)
   if (json_object_get(entry, "status") && number_of(entry, "status"))
     buffer_format(&text, "%lld ", (long long)number_of(entry, "status"));
   terminal_plain(&text, text_of(entry, "reason"));
+  terminal_progress(&text, json_object_get(entry, "progress"));
   if (number_of(entry, "attempts") > 1)
     buffer_format(&text, " (%lld attempts)", (long long)number_of(entry, "attempts"));
   size_t used = terminal_width(buffer_text(line));

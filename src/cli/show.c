@@ -82,6 +82,15 @@ static void print_number(const char *label, const json_t *answer, const char *ke
   print_row(label, text);
 }
 
+static void print_progress(const json_t *progress)
+{
+  struct buffer text = {0};
+  terminal_progress(&text, progress);
+  if (progress)
+    terminal_row("progress", TONE_PLAIN, buffer_text(&text));
+  buffer_clear(&text);
+}
+
 static void print(const json_t *answer)
 {
   const char *state = text_of(answer, "state");
@@ -94,6 +103,7 @@ static void print(const json_t *answer)
   print_row("done", text_of(answer, "done"));
   print_row(state ? state : "over", text_of(answer, "over"));
   print_number("attempts", answer, "attempts");
+  print_progress(json_object_get(answer, "progress"));
   print_text("command", text_of(answer, "command"));
   print_text("saved", text_of(answer, "saved"));
   if (!json_object_get(answer, "status"))

@@ -60,6 +60,25 @@ static void print_commands(const json_t *answer)
   print_numbers("since start", at(answer, "since_start"), since, since);
 }
 
+/* "flash 5 for 12 s: 42 %, erasing" */
+static void print_running(const json_t *running)
+{
+  size_t i;
+  json_t *each;
+  json_array_foreach(running, i, each) {
+    struct buffer text = {0};
+    terminal_plain(&text, json_string_value(at(each, "type")));
+    buffer_format(&text, " %lld for ", (long long)number(each, "id"));
+    terminal_duration(&text, number(each, "for_s"));
+    if (at(each, "progress"))
+      buffer_append_text(&text, ": ");
+    terminal_progress(&text, at(each, "progress"));
+    if (at(each, "cancelled"))
+      buffer_append_text(&text, " (cancelled)");
+    print_row(i ? "" : "running", TONE_PLAIN, &text);
+  }
+}
+
 static void print_outbox(const json_t *outbox)
 {
   struct buffer text = {0};
@@ -137,6 +156,7 @@ static void print(const json_t *answer)
   print_row("handlers", TONE_PLAIN, &text);
   print_confinement(at(answer, "confinement"));
   print_commands(answer);
+  print_running(at(answer, "running"));
   print_outbox(at(answer, "outbox"));
   print_journal(at(answer, "journal"));
   print_faults(at(answer, "faults"));

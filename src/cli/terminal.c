@@ -124,3 +124,13 @@ void terminal_size(struct buffer *out, int64_t bytes)
   else
     buffer_format(out, "%.1f MB", (double)bytes / 1e6);
 }
+
+void terminal_progress(struct buffer *out, const json_t *progress)
+{
+  const json_t *percent = json_object_get(progress, "percent");
+  const char *text = json_string_value(json_object_get(progress, "text"));
+  if (percent)
+    buffer_format(out, "%.10g %%%s", json_number_value(percent), text ? ", " : "");
+  if (text)
+    terminal_plain(out, text);
+}

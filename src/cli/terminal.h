@@ -5,6 +5,7 @@
 
 #include "base/buffer.h"
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -36,5 +37,8 @@ void terminal_duration(struct buffer *out, int64_t seconds);
 
 /* Appends "512 B", "1.5 kB", "3.2 MB". */
 void terminal_size(struct buffer *out, int64_t bytes);
+
+/* Appends "42 %, erasing", of what kaa.progress has said: {"percent", "text"}. */
+void terminal_progress(struct buffer *out, const json_t *progress);
 
 #endif

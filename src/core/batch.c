@@ -1,6 +1,7 @@
 #include "core/batch.h"
 
 #include "base/memory.h"
+#include "core/cancel.h"
 #include "core/intake.h"
 #include "core/left.h"
 #include "core/queue.h"
@@ -127,12 +128,20 @@ static void apply_to_life(struct core *core, struct batch *batch, size_t i)
   switch (change->kind) {
   case CHANGE_ACCEPT:
   case CHANGE_REPLACE: accepted(core, batch, i); break;
-  case CHANGE_SAVE: resume_saved(core, life, &change->saved); break;
-  case CHANGE_REQUEUE: ended(core, life); break;
+  case CHANGE_SAVE:
+    resume_saved(core, life, &change->saved);
+    cancel_look(core, life);
+    break;
+  case CHANGE_REQUEUE:
+    ended(core, life);
+    cancel_look(core, life);
+    break;
   case CHANGE_WAIT:
     resume_waits(core, life);
     ended(core, life);
+    cancel_look(core, life);
     break;
+  case CHANGE_WAKE: cancel_look(core, life); break;
   case CHANGE_DONE:
     command_saved_clear(&life->command.saved);
     life->command.has_saved = false;
@@ -151,7 +160,7 @@ static void apply_to_life(struct core *core, struct batch *batch, size_t i)
     core->counts.dropped++;
     settled(core, life);
     break;
-  default: break; /* RUN: when all others were carried out; WAKE */
+  default: break; /* RUN: when all others were carried out */
   }
 }
 

@@ -57,8 +57,8 @@ struct core_ports {
    * core_put_back. */
   void (*run)(void *context, struct command *command);
   /* One of those that core_hand_out() counted does not come to the port run: an older
-   * command, which core_set_order() keeps it behind, was put back meanwhile, and goes first. It
-   * is queued again. May be NULL. */
+   * command, which core_set_order() keeps it behind, was put back meanwhile, and goes first, and
+   * it is queued again; or it was cancelled. May be NULL. */
   void (*withdrawn)(void *context, const char *type, const char *endpoint);
   /* The end of a command that was given to the port run is durable: DONE after
    * core_finish(), WAITING after core_wait(), QUEUED after core_put_back(). Clears
@@ -121,6 +121,9 @@ void core_set_types(struct core *core, const char *const *types, size_t count);
 /* Where core_options.polls: how often an idle pair of this type is polled; 0: as
  * the options say. Of a type that was never named it is ignored. */
 void core_set_poll_interval(struct core *core, const char *type, int64_t interval_ms);
+
+/* Where core_options.polls: a type that keeps its interval whatever comes for it. */
+void core_set_poll_steady(struct core *core, const char *type);
 
 /* The on_interrupt of the type's handler: goes with each of its commands that is
  * handed out from now on. REPORT until it is called. */
@@ -238,6 +241,22 @@ void core_put_back(struct core *core, struct command *command);
  * soon it comes behind a repeat), -EBUSY where it is running (or with the storage). One that has
  * run, and has no result, gets one that says so: it does not run when it is delivered again. */
 int core_forget(struct core *core, const char *endpoint, const char *type, int64_t id);
+
+enum { CORE_CANCELLED = 499 };
+#define CORE_CANCELLED_REASON "Cancelled"
+
+struct core_cancelling {
+  enum command_state state; /* as it was found */
+  int status;               /* of -EALREADY; */
+  const char *reason;       /* borrowed until the next call */
+};
+
+/* A command that has not begun, or waits for a restart, is answered 499 "Cancelled": at once,
+ * or when the storage is done with what it is being told of it. Until then the same call
+ * returns 0 again. -EBUSY: it is with its runner (port run), which is to end it; -EALREADY: it
+ * has a result; -ENOENT: it is not alive, or over. */
+int core_cancel(struct core *core, const char *endpoint, const char *type, int64_t id,
+                struct core_cancelling *found);
 
 /* Samples for the platform: a JSON array. What is not confirmed within a second is kept in
  * the storage, at most one writing a second; after a crash it may be sent twice. After

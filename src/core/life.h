@@ -61,6 +61,7 @@ struct command_life {
   bool goes_alone : 1; /* an array with it was refused */
   bool has_result : 1;
   bool is_published : 1; /* the broker has it, as it was sent last */
+  bool is_cancelled : 1; /* answered as soon as no change names it, and not begun */
 };
 
 struct lane {

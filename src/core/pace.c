@@ -196,6 +196,13 @@ void core_set_poll_interval(struct core *core, const char *name, int64_t ms)
     type->pace.due_ms = latest_ms;
 }
 
+void core_set_poll_steady(struct core *core, const char *name)
+{
+  struct type *type = state_find_type(core, name);
+  if (type)
+    type->pace.is_steady = true;
+}
+
 /* ---- the connection ---- */
 
 void pace_connected(struct core *core, int64_t spread_ms)
@@ -381,7 +388,7 @@ void pace_answered(struct core *core, uint32_t request_id, int status)
 void pace_saw_command(struct core *core, struct endpoint *endpoint, struct type *type)
 {
   const struct ask_pair wanted = {endpoint, type};
-  if (!core->is_connected || !type->pace.is_polled)
+  if (!core->is_connected || !type->pace.is_polled || type->pace.is_steady)
     return;
   struct pace_pair *pair = intern(core, &wanted);
   if (!pair)

@@ -40,6 +40,7 @@ struct pace_type {
   size_t endpoint;     /* the next: an index */
   int64_t until_ms;    /* it is polled; INT64_MAX while it has a file */
   bool is_polled;
+  bool is_steady; /* never polled more often than at its interval */
 };
 
 struct pace_poll {

@@ -1,6 +1,7 @@
 #include "core/queue.h"
 
 #include "base/memory.h"
+#include "core/cancel.h"
 #include "core/left.h"
 #include "core/pace.h"
 #include "core/stale.h"
@@ -137,6 +138,7 @@ void queue_accepted(struct core *core, struct command_life *life)
   } else {
     life->lane->type->waiting--;
     queue_enter(core, life);
+    cancel_look(core, life);
   }
 }
 
@@ -163,15 +165,20 @@ static bool has_older(const struct life_list *list, const struct command_life *l
   return false;
 }
 
+static void tell_withdrawn(struct core *core, const struct command_life *life, bool is_counted)
+{
+  if (is_counted && core->ports.withdrawn)
+    core->ports.withdrawn(core->ports.context, life->lane->type->name,
+                          life->lane->endpoint->token);
+}
+
 /* What was put back since it was handed out goes first. */
 static void withdraw(struct core *core, struct command_life *life, bool is_counted)
 {
   life->takes_back = true;
   batch_add(core, CHANGE_REQUEUE, life);
   queue_enter(core, life);
-  if (is_counted && core->ports.withdrawn)
-    core->ports.withdrawn(core->ports.context, life->lane->type->name,
-                          life->lane->endpoint->token);
+  tell_withdrawn(core, life, is_counted);
 }
 
 void queue_run(struct core *core, struct command_life *life)
@@ -185,6 +192,10 @@ void queue_run(struct core *core, struct command_life *life)
       type->ahead--;
   }
   TAILQ_REMOVE(&type->handed, life, place);
+  if (cancel_take(core, life)) {
+    tell_withdrawn(core, life, is_counted);
+    return;
+  }
   if (has_older(&type->queue, life) || has_older(&type->handed, life)) {
     withdraw(core, life, is_counted);
     return;

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "core/core.h"
 #include "host/confinement.h"
+#include "host/agent_metadata.h"
 #include "host/control_answers.h"
 #include "host/handlers.h"
 #include "host/marks_files.h"
@@ -46,6 +47,8 @@ struct agent {
   struct work work;
   struct wire wire;
   struct control_answers *answers;
+  struct own_commands *own;
+  struct agent_metadata *metadata; /* NULL: it is not wanted */
   struct loop_timer *tick;
   struct loop_timer *stop;
   struct loop_timer *idle;
@@ -79,13 +82,17 @@ static void pump(void *context)
   struct agent *agent = context;
   if (agent->has_failed)
     return;
+  own_commands_look(agent->own);
+  agent_metadata_set_connected(agent->metadata,
+                               agent->wire.is_connected && agent->stage == STAGE_RUNS);
   core_flush(agent->core, clock_monotonic_ms());
   if (!agent->work.is_open && agent->stage == STAGE_RUNS) {
     open_work(agent);
     core_flush(agent->core, clock_monotonic_ms());
   }
   loop_timer_set(agent->tick, core_next_deadline(agent->core));
-  if (agent->stage == STAGE_WORK_ENDS && !handlers_busy(agent->handlers))
+  if (agent->stage == STAGE_WORK_ENDS && !handlers_busy(agent->handlers) &&
+      !own_commands_busy(agent->own))
     enter_reporting(agent);
   if (agent->stage == STAGE_REPORTS && core_is_settled(agent->core))
     loop_stop(agent->loop);
@@ -183,11 +190,18 @@ static void open_wire(struct agent *agent)
   loop_stop(agent->loop);
 }
 
+static void on_news(void *context)
+{
+  struct agent *agent = context;
+  agent_metadata_changed(agent->metadata);
+}
+
 static void on_handlers_changed(void *context)
 {
   struct agent *agent = context;
+  agent_metadata_changed(agent->metadata);
   const char **types;
-  size_t count = handlers_types(agent->handlers, &types);
+  size_t count = own_commands_add_types(&types, handlers_types(agent->handlers, &types));
   core_set_types(agent->core, types, count);
   for (size_t i = 0; i < count; i++)
     work_tell_type(&agent->work, types[i]);
@@ -293,13 +307,29 @@ static void create_answers(struct agent *agent, const struct journal_start *foun
       .found = *found,
   };
   agent->answers = control_answers_create(&sources, agent->loop);
+  struct own_commands_ports ports;
+  work_fill_own_ports(&agent->work, &ports);
+  agent->own = own_commands_create(&sources, agent->handlers, &ports);
+  agent->work.own = agent->own;
+}
+
+static void create_metadata(struct agent *agent)
+{
+  const struct agent_metadata_options options = {
+      .config = agent->config,
+      .core = agent->core,
+      .handlers = agent->handlers,
+      .boot_id = agent->state.boot_id,
+  };
+  if (agent->config->tells_metadata)
+    agent->metadata = agent_metadata_create(&options, agent->loop);
 }
 
 /* Returns 0 or the exit status. */
 static int open_parts(struct agent *agent, struct error *error)
 {
   const struct work_owner owner = {
-      .context = agent, .send = send_message, .changed = on_handlers_changed};
+      .context = agent, .send = send_message, .changed = on_handlers_changed, .news = on_news};
   struct journal_start found = {0};
   work_init(&agent->work, &owner);
   int status = open_marks(agent, error);
@@ -320,6 +350,7 @@ static int open_parts(struct agent *agent, struct error *error)
   agent->stop = loop_timer_create(agent->loop, on_stop_time, agent);
   agent->idle = loop_timer_create(agent->loop, on_idle, agent);
   create_answers(agent, &found);
+  create_metadata(agent);
   return 0;
 }
 
@@ -358,8 +389,11 @@ static void close_parts(struct agent *agent)
 {
   loop_each_turn(agent->loop, NULL, NULL);
   control_answers_close(agent->answers);
+  own_commands_close(agent->own);
   wire_close(&agent->wire, agent->has_failed ? 0 : 1000);
   work_end(&agent->work);
+  agent_metadata_destroy(agent->metadata);
+  agent->metadata = NULL; /* handlers that go are no news */
   handlers_destroy(agent->handlers);
   if (agent->handlers)
     finish_storage(agent);
@@ -368,6 +402,7 @@ static void close_parts(struct agent *agent)
   journal_close(agent->journal); /* what it still stores sets the idle timer */
   loop_timer_destroy(agent->idle);
   control_answers_destroy(agent->answers);
+  own_commands_destroy(agent->own);
   if (agent->core)
     core_destroy(agent->core);
   work_clear(&agent->work);

@@ -335,6 +335,7 @@ static void take_rest(struct loading *loading)
   set(&config->epmx, extension(loading, "epmx"));
   const char *reuse = json_string_value(json_object_get(loading->file, "id_reuse"));
   config->id_reuse_never = reuse && !strcmp(reuse, "never");
+  config->tells_metadata = !json_is_false(json_object_get(loading->file, "metadata"));
   const char *durability = json_string_value(json_object_get(loading->file, "durability"));
   config->durability_normal = durability && !strcmp(durability, "normal");
   const json_t *keepalive = json_object_get(loading->file, "keepalive_s");

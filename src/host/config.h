@@ -51,6 +51,7 @@ struct config {
   char *handler_user; /* NULL: the default (host/handler_user.h) */
   char *cex, *dcx, *epmx;
   bool id_reuse_never;
+  bool tells_metadata; /* of itself (host/agent_metadata.h) */
   bool durability_normal; /* a commit survives a killed process, not a power cut */
   int keepalive_s;
   int64_t worker_idle_ms;

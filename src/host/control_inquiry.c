@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "host/handlers_running.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -112,10 +113,25 @@ static json_t *all_for_people(const json_t *rows)
   return entries;
 }
 
+/* Of one that runs: how far it says it is, which no journal holds. */
+static void add_progress(const struct control_inquiry *inquiry, const json_t *row, json_t *entry)
+{
+  const struct command_key key = {control_text_of(row, "endpoint"), control_text_of(row, "type"),
+                                  json_integer_value(json_object_get(row, "id"))};
+  if (strcmp(control_text_of(row, "state"), "running") != 0)
+    return;
+  json_t *progress = handlers_progress(inquiry->answers->sources.handlers, &key);
+  if (progress)
+    json_object_set_new(entry, "progress", progress);
+}
+
 static void answer_history_found(struct control_inquiry *inquiry, const json_t *found)
 {
-  json_t *answer = json_pack("{s:o}", "commands", all_for_people(found));
+  json_t *entries = all_for_people(found);
   size_t count = json_array_size(found);
+  for (size_t i = 0; i < count; i++)
+    add_progress(inquiry, json_array_get(found, i), json_array_get(entries, i));
+  json_t *answer = json_pack("{s:o}", "commands", entries);
   if (count && count == inquiry->limit) /* where the older ones begin */
     json_object_set(answer, "before",
                     json_object_get(json_array_get(found, count - 1), "sequence"));
@@ -204,8 +220,11 @@ void control_inquire_one(struct control_answers *answers, struct control_request
 static void answer_show_found(struct control_inquiry *inquiry, const json_t *found)
 {
   const json_t *row = control_only_one(inquiry, found);
-  if (row)
-    control_reply(inquiry->request, control_for_people(row));
+  json_t *entry = row ? control_for_people(row) : NULL;
+  if (entry) {
+    add_progress(inquiry, row, entry);
+    control_reply(inquiry->request, entry);
+  }
   control_inquiry_finish(inquiry);
 }
 

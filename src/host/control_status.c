@@ -1,13 +1,17 @@
 #include "host/control_status.h"
 
 #include "base/clock.h"
+#include "base/jsontext.h"
 #include "base/memory.h"
 #include "host/confinement.h"
 #include "host/handlers_report.h"
+#include "host/handlers_running.h"
 #include "host/plain_text.h"
 
 #include <stdlib.h>
 #include <unistd.h>
+
+enum { RUNNING_MAX = 50 };
 
 static json_t *count(size_t number)
 {
@@ -115,12 +119,49 @@ json_t *control_status(const struct control_sources *sources, int64_t started_ms
   core_get_counts(sources->core, &counts);
   json_t *handlers = handlers_report(sources->handlers);
   json_t *problems = faults(sources, handlers);
-  json_t *status = json_pack("{s:s,s:i,s:I,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "version", KAALUA_VERSION,
+  size_t more;
+  json_t *running = handlers_running(sources->handlers, RUNNING_MAX, &more);
+  json_t *status = json_pack("{s:s,s:i,s:I,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "version", KAALUA_VERSION,
                    "pid", (int)getpid(), "uptime_s", (json_int_t)((now_ms - started_ms) / 1000),
                    "state", plain_text(sources->config->state), "connection",
                    connection(sources, started_ms, now_ms), "endpoints", count(sources->config->token_count), "handlers", handlers,
-                   "commands", commands(&counts), "since_start", since_start(&counts), "outbox",
+                   "commands", commands(&counts), "running", running, "since_start", since_start(&counts), "outbox",
                    outbox(&counts), "journal", journal(sources), "faults", problems);
   json_object_set_new(status, "confinement", confinement_report(sources->workplace));
   return status;
+}
+
+static size_t size_of(const json_t *document)
+{
+  struct buffer text = {0};
+  jsontext_write(&text, document);
+  size_t size = text.size_bytes;
+  buffer_clear(&text);
+  return size;
+}
+
+/* Halves an array. Returns how many went. */
+static size_t shorten(json_t *array)
+{
+  size_t count = json_array_size(array), kept = count / 2;
+  for (size_t i = count; i > kept; i--)
+    json_array_remove(array, i - 1);
+  return count - kept;
+}
+
+json_t *control_status_bounded(const struct control_sources *sources, int64_t started_ms,
+                               size_t most_bytes)
+{
+  json_t *document = control_status(sources, started_ms);
+  json_t *lists[] = {json_object_get(json_object_get(document, "handlers"), "faulty"),
+                     json_object_get(document, "faults"), json_object_get(document, "running")};
+  size_t left_out = 0, gone = 1;
+  while (gone && size_of(document) > most_bytes) {
+    gone = 0;
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+      gone += shorten(lists[i]);
+    left_out += gone;
+    json_object_set_new(document, "left_out", json_integer((json_int_t)left_out));
+  }
+  return document;
 }

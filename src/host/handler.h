@@ -163,6 +163,12 @@ void handler_commands_left(void *handler, struct worker *worker, struct command 
 void handler_commands_keep(void *handler, struct worker *worker, struct command *command,
                            const struct worker_keep *keep, struct worker_ticket *ticket);
 
+/* What runs (host/handlers_running.c) */
+
+/* The port of every worker. */
+void handler_running_progress(void *handler, struct worker *worker, const struct command *command,
+                              double percent, const char *text);
+
 /* The ticks' part (host/handler_ticks.c) */
 
 /* The current version has changed: its ticks begin, those of the one before end. */

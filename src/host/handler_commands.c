@@ -27,8 +27,10 @@ void handler_commands_finished(void *context, struct worker *worker, struct comm
     log_warn(handler->type, result->reason, "id", LOG_NUMBER(command->key.id), "endpoint",
              LOG_TOKEN(command->key.endpoint), "trace", how->trace);
   end(handler, worker);
-  crew_note_run(&handler->crew, how->run_ms);
-  handler_count_end(handler, false, !how->crashed);
+  if (!how->never_ran) {
+    crew_note_run(&handler->crew, how->run_ms);
+    handler_count_end(handler, false, !how->crashed);
+  }
   if (how->waits) {
     command_result_clear(result);
     handlers->ports.waits(handlers->ports.context, command);

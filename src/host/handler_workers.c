@@ -183,6 +183,7 @@ struct worker *handler_start_worker(struct handler *handler, struct version *ver
 {
   const struct worker_ports ports = {
       .context = handler,
+      .progress = handler_running_progress,
       .loaded = handler_files_loaded,
       .finished = handler_commands_finished,
       .put_back = handler_commands_put_back,

@@ -39,6 +39,9 @@ struct handlers_ports {
   /* A handler asks to keep something; as the port of struct worker_ports. */
   void (*keep)(void *context, const char *type, struct command *command,
                const struct worker_keep *keep, struct worker_ticket *ticket);
+  /* How far a command is (kaa.progress): `percent` below 0 and "" where that was not said. May
+   * be NULL. */
+  void (*progress)(void *context, const struct command *command, double percent, const char *text);
   void (*telemetry)(void *context, const char *endpoint, const char *samples, size_t size);
   /* A JSON object of metadata keys. */
   void (*metadata)(void *context, const char *endpoint, const char *keys, size_t size);

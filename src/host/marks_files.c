@@ -212,6 +212,11 @@ int64_t marks_file_revoke(struct marks_file *file)
   return file ? marks_revoke(file->marks) : 0;
 }
 
+int64_t marks_file_cancel(struct marks_file *file, size_t place, int64_t sequence)
+{
+  return file ? marks_cancel(file->marks, place, sequence) : sequence;
+}
+
 void marks_file_look(const struct marks_file *file, marks_found *finished, void *context)
 {
   int64_t begun;
@@ -238,6 +243,15 @@ void marks_file_hold(struct marks_file *file, struct command *command)
   command->owner = file;
   if (file)
     file->commands++;
+}
+
+void marks_file_let_go(struct marks_file *file, struct command *command)
+{
+  if (!file || command->owner != file)
+    return;
+  command->owner = NULL;
+  file->commands--;
+  remove_unheld(file);
 }
 
 size_t marks_file_held(const struct marks_file *file)

@@ -50,6 +50,9 @@ int marks_file_fd(const struct marks_file *file);
  * it began last; 0: none. NULL is fine. */
 int64_t marks_file_revoke(struct marks_file *file);
 
+/* As marks_cancel(). NULL is fine: `sequence`, as if it had begun. */
+int64_t marks_file_cancel(struct marks_file *file, size_t place, int64_t sequence);
+
 /* The results that its worker has written up to now and that are there still; as far as
  * they can be read. NULL is fine: none. */
 void marks_file_look(const struct marks_file *file, marks_found *finished, void *context);
@@ -59,6 +62,10 @@ void marks_file_release(struct marks_file *file);
 
 /* The command is about to be handed to the file's worker: sets its owner. NULL is fine. */
 void marks_file_hold(struct marks_file *file, struct command *command);
+
+/* The command was handed to the file's worker, which did not begin it and leaves no result of
+ * it: takes its owner away. NULL is fine. */
+void marks_file_let_go(struct marks_file *file, struct command *command);
 
 /* The commands that it was handed and whose end is not durable. NULL is fine: 0. */
 size_t marks_file_held(const struct marks_file *file);

@@ -26,10 +26,19 @@ static enum core_answer on_offer(void *context, const char *endpoint)
   return handlers_offer(offer->handlers, offer->type, endpoint);
 }
 
+static void hand_out_own(struct work *work, const char *type)
+{
+  core_hand_out(work->core, type, own_commands_room(work->own, type));
+}
+
 static void hand_out(struct work *work, const char *type)
 {
   if (!work->is_open) {
     json_object_set_new(work->waiting, type, json_true());
+    return;
+  }
+  if (own_commands_has(type)) {
+    hand_out_own(work, type);
     return;
   }
   size_t room = handlers_room(work->handlers, type);
@@ -63,6 +72,12 @@ void work_end(struct work *work)
 
 void work_tell_type(struct work *work, const char *type)
 {
+  if (own_commands_has(type)) {
+    core_set_poll_interval(work->core, type, OWN_COMMANDS_POLL_MS);
+    core_set_poll_steady(work->core, type);
+    core_set_policy(work->core, type, COMMAND_RETRY);
+    return;
+  }
   core_set_poll_interval(work->core, type, (int64_t)(handlers_poll_s(work->handlers, type) * 1000));
   core_set_policy(work->core, type, handlers_policy(work->handlers, type));
   core_set_order(work->core, type, handlers_order(work->handlers, type));
@@ -80,6 +95,8 @@ static void on_run(void *context, struct command *command)
   struct work *work = context;
   if (work->is_stopped)
     core_put_back(work->core, command);
+  else if (own_commands_has(command->key.type))
+    own_commands_run(work->own, command);
   else
     handlers_run(work->handlers, command);
 }
@@ -151,8 +168,18 @@ static void on_changed(void *context)
 
 static void on_room(void *context, const char *type)
 {
+  const struct work_owner *owner = &((struct work *)context)->owner;
+  if (owner->news)
+    owner->news(owner->context);
   work_tell_type(context, type);
   hand_out(context, type);
+}
+
+static void on_own_room(void *context, const char *type)
+{
+  struct work *work = context;
+  if (!work->is_stopped)
+    hand_out(work, type);
 }
 
 static void on_finished(void *context, struct command *command, struct command_result *result)
@@ -222,6 +249,14 @@ static void on_keep(void *context, const char *type, struct command *command,
                   keep->value, keep->value_bytes, on_stored, ticket);
 }
 
+static void on_progress(void *context, const struct command *command, double percent,
+                        const char *text)
+{
+  const struct work_owner *owner = &((struct work *)context)->owner;
+  if (owner->progress)
+    owner->progress(owner->context, command, percent, text);
+}
+
 static void on_telemetry(void *context, const char *endpoint, const char *samples, size_t size)
 {
   struct work *work = context;
@@ -245,9 +280,15 @@ void work_fill_handlers_ports(struct work *work, struct handlers_ports *ports)
       .lacks_disk = on_lacks_disk,
       .put_back = on_put_back,
       .keep = on_keep,
+      .progress = on_progress,
       .telemetry = on_telemetry,
       .metadata = on_metadata,
   };
+}
+
+void work_fill_own_ports(struct work *work, struct own_commands_ports *ports)
+{
+  *ports = (struct own_commands_ports){.context = work, .finished = on_finished, .room = on_own_room};
 }
 
 void work_init(struct work *work, const struct work_owner *owner)

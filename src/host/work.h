@@ -10,6 +10,7 @@
 
 #include "core/core.h"
 #include "host/handlers.h"
+#include "host/own_commands.h"
 #include "journal/journal.h"
 
 #include <stdbool.h>
@@ -23,13 +24,17 @@ struct work_owner {
   int (*send)(void *context, enum core_message kind, const char *endpoint, const char *type,
               uint32_t request_id, const char *body, size_t body_bytes);
   void (*changed)(void *context);
+  void (*news)(void *context); /* what a handler is, or how it fares, may have changed; or NULL */
+  void (*progress)(void *context, const struct command *command, double percent,
+                   const char *text); /* may be NULL */
 };
 
 struct work {
   struct work_owner owner;
-  struct core *core;         /* borrowed, as the others */
+  struct core *core;         /* borrowed, as the others; set before the first turn */
   struct handlers *handlers; /* NULL once they are gone */
   struct journal *journal;
+  struct own_commands *own;
   bool is_open, is_stopped;
   json_t *waiting; /* object: types that could take commands before work_open() */
   LIST_HEAD(, saving) savings;
@@ -45,6 +50,9 @@ void work_open(struct work *work);
 
 /* What comes to be run is put back. */
 void work_stop(struct work *work);
+
+/* As struct own_commands_ports. */
+void work_fill_own_ports(struct work *work, struct own_commands_ports *ports);
 
 /* The handlers are about to be destroyed. */
 void work_end(struct work *work);

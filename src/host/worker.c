@@ -236,6 +236,7 @@ void worker_run(struct worker *worker, struct command *command)
 {
   struct job *job = worker_add_job(worker);
   job->command = command;
+  job->sequence = command->sequence;
   marks_file_hold(worker->marks, command);
   size_t place = frame_begin(&worker->out, command->resumes ? WORKER_RESUME : WORKER_COMMAND);
   frame_put_i64(&worker->out, job->number);

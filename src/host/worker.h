@@ -6,7 +6,7 @@
  *                              worker_tick … → ticked(…) …
  *
  * The ports are called from the loop; of the calls of this header only worker_settle(),
- * worker_interrupt() and worker_leave() call them. A port may start a worker, hand it
+ * worker_interrupt(), worker_leave() and worker_cancel() call them. A port may start a worker, hand it
  * commands and interrupt it; worker_destroy() comes after a port has returned. */
 #ifndef KAALUA_HOST_WORKER_H
 #define KAALUA_HOST_WORKER_H
@@ -35,7 +35,17 @@ struct worker_finish {
   const char *trace; /* for the log, "" for none; borrowed */
   int64_t run_ms;    /* since its mark */
   bool crashed;      /* the worker died of it */
+  bool never_ran;    /* it was cancelled before it began */
   bool waits;        /* it has no result: it waits for the restart that it has asked for */
+};
+
+/* The command that runs, and how far its handler says it is; all borrowed. */
+struct worker_running {
+  const struct command *command;
+  int64_t began_ms; /* clock_monotonic_ms() */
+  bool is_cancelled;
+  double percent;   /* 0 to 100; below 0: not said */
+  const char *text; /* one line, "" for none; NULL: neither was said */
 };
 
 /* What a handler asks to keep (WORKER_KEEP), checked. All of it is borrowed. */
@@ -84,6 +94,9 @@ struct worker_ports {
    * within or later. */
   void (*keep)(void *context, struct worker *worker, struct command *command,
                const struct worker_keep *keep, struct worker_ticket *ticket);
+  /* kaa.progress, as in struct worker_running; may be NULL. */
+  void (*progress)(void *context, struct worker *worker, const struct command *command,
+                   double percent, const char *text);
   /* The command ran when worker_leave() ended its worker. */
   void (*left)(void *context, struct worker *worker, struct command *command);
   /* It takes no further commands; all that it had were finished or put back. The
@@ -148,6 +161,17 @@ void worker_leave(struct worker *worker);
 
 /* The command that runs, or NULL. */
 const struct command *worker_running(const struct worker *worker);
+
+/* Cancels one of its commands, which is then finished with 499 "Cancelled", whatever its
+ * on_interrupt: from within, where it has not begun, and then it never does; else with the payload
+ * that its handler ends with. It is told (kaa.cancelled), and what it executes is ended; after 2 s
+ * it is stopped as by its time limit. One that has ended already is finished as it was. Again:
+ * nothing. Returns 0 with *begun, whether it may have begun; -ENOENT where the worker does not have
+ * it. Not from within its ports. */
+int worker_cancel(struct worker *worker, const struct command_key *key, bool *begun);
+
+/* Returns false where no command runs. */
+bool worker_get_running(const struct worker *worker, struct worker_running *running);
 
 /* Answers what a handler has asked to keep: `failure` NULL or one line, `value` JSON or
  * NULL. Frees the ticket. Where its worker is gone nobody hears of it. */

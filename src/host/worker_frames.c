@@ -61,9 +61,38 @@ static bool on_mark(struct worker *worker, struct frame *frame)
 {
   int64_t number = frame_get_i64(frame);
   struct job *job = TAILQ_FIRST(&worker->jobs);
-  if (frame->bad || !job || job->number != number || job->began_ms)
+  if (frame->bad || !job || job->number != number || job->began_ms || job->is_void)
     return false;
   worker_begin_job(worker, job);
+  return true;
+}
+
+static bool on_skipped(struct worker *worker, struct frame *frame)
+{
+  int64_t number = frame_get_i64(frame);
+  struct job *job = TAILQ_FIRST(&worker->jobs);
+  if (frame->bad || !job || job->number != number || job->began_ms || !job->slot)
+    return false;
+  worker_skip(worker, job);
+  return true;
+}
+
+static bool on_progress(struct worker *worker, struct frame *frame)
+{
+  int64_t number = frame_get_i64(frame);
+  int64_t tenths = frame_get_i64(frame);
+  char *text = frame_get_text(frame);
+  struct job *job = worker_running_job(worker);
+  if (frame->bad || !job || job->number != number || !job->command || tenths < -1 || tenths > 1000 ||
+      strlen(text) > 256 || !utf8_is_line(text, strlen(text))) {
+    free(text);
+    return false;
+  }
+  free(job->progress);
+  job->progress = text;
+  job->tenths = tenths;
+  if (worker->ports.progress)
+    worker->ports.progress(worker->ports.context, worker, job->command, (double)tenths / 10, text);
   return true;
 }
 
@@ -192,6 +221,8 @@ static void take_frame(struct worker *worker, struct frame *frame)
   switch (frame->kind) {
   case WORKER_LOADED: good = on_loaded(worker, frame); break;
   case WORKER_MARK: good = on_mark(worker, frame); break;
+  case WORKER_SKIPPED: good = on_skipped(worker, frame); break;
+  case WORKER_PROGRESS: good = on_progress(worker, frame); break;
   case WORKER_FINISHED: good = on_finished(worker, frame, &spent); break;
   case WORKER_STANDS: good = on_stands(worker); break;
   case WORKER_TELEMETRY: good = on_telemetry(worker, frame); break;

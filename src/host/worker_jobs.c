@@ -13,6 +13,7 @@
 
 enum {
   LOAD_MS = 2000,
+  CANCEL_MS = 2000, /* how long a handler that is cancelled has to end in its own way */
   GRACE_MS = 1000, /* how long a handler has to stop by itself once it was asked */
   BEGIN_MS = 5000, /* a worker with nothing else to do begins a command within this */
   LATE_MS = 20,    /* more than one turn of the loop */
@@ -34,12 +35,14 @@ void worker_expect_loaded(struct worker *worker)
 
 struct job *worker_running_job(const struct worker *worker)
 {
-  struct job *job = TAILQ_FIRST(&worker->jobs);
-  if (!job || !job->began_ms)
-    return NULL;
-  for (struct job *next; (next = TAILQ_NEXT(job, link)) && next->began_ms;)
-    job = next;
-  return job;
+  struct job *running = NULL, *job;
+  TAILQ_FOREACH(job, &worker->jobs, link) {
+    if (!job->began_ms && !job->is_void)
+      break;
+    if (!job->is_void)
+      running = job;
+  }
+  return running;
 }
 
 bool worker_may_wait(const struct job *job)
@@ -52,6 +55,7 @@ void worker_remove_job(struct worker *worker, struct job *job)
 {
   TAILQ_REMOVE(&worker->jobs, job, link);
   worker->job_count--;
+  free(job->progress);
   free(job);
 }
 
@@ -69,6 +73,15 @@ void worker_begin_job(struct worker *worker, struct job *job)
 {
   job->began_ms = clock_monotonic_ms();
   set_limit(worker, LIMIT_RUNS, worker->version->timeout_ms);
+  if (job->is_cancelled)
+    worker_ask_cancelled(worker, job);
+}
+
+void worker_hurry(struct worker *worker, const struct job *job)
+{
+  int64_t left_ms = job->began_ms + worker->version->timeout_ms - clock_monotonic_ms();
+  if (worker->stage != LIMIT_ASKED)
+    set_limit(worker, LIMIT_CANCELLED, left_ms < CANCEL_MS ? left_ms : CANCEL_MS);
 }
 
 void worker_finish_job(struct worker *worker, struct job *job, struct command_result *result,
@@ -77,6 +90,10 @@ void worker_finish_job(struct worker *worker, struct job *job, struct command_re
   struct command *command = job->command;
   const char *endpoint = job->endpoint;
   int64_t run_ms = job->began_ms ? clock_monotonic_ms() - job->began_ms : 0;
+  if (job->is_cancelled) {
+    worker_set_cancelled(result);
+    waits = false;
+  }
   worker_remove_job(worker, job);
   executions_end(&worker->executions);
   fetches_end(&worker->fetches);
@@ -106,7 +123,7 @@ static struct job *find_job(struct worker *worker, int64_t sequence)
 {
   struct job *job;
   TAILQ_FOREACH(job, &worker->jobs, link)
-    if (job->command && job->command->sequence == sequence)
+    if (job->sequence == sequence)
       return job;
   return NULL;
 }
@@ -116,7 +133,7 @@ static void set_begun(struct worker *worker, int64_t sequence)
 {
   struct job *last = sequence ? find_job(worker, sequence) : NULL;
   for (; last; last = TAILQ_PREV(last, job_list, link))
-    if (!last->began_ms)
+    if (!last->began_ms && !last->is_void)
       last->began_ms = clock_monotonic_ms();
 }
 
@@ -168,6 +185,10 @@ static void put_back(struct worker *worker, struct job *job)
   const char *endpoint = job->endpoint;
   if (command && job->began_ms) {
     finish_with(worker, job, 500, "Interrupted: the outcome is unknown", false);
+    return;
+  }
+  if (job->is_void || job->is_cancelled) {
+    worker_skip(worker, job);
     return;
   }
   worker_remove_job(worker, job);
@@ -270,7 +291,8 @@ static bool waits_for_disk(struct worker *worker)
 void worker_on_limit(void *context)
 {
   struct worker *worker = context;
-  if (worker->stage != LIMIT_ASKED && worker->loaded && waits_for_disk(worker))
+  bool is_limit = worker->stage != LIMIT_ASKED && worker->stage != LIMIT_CANCELLED;
+  if (is_limit && worker->loaded && waits_for_disk(worker))
     return;
   if (look_again(worker))
     return;
@@ -278,7 +300,7 @@ void worker_on_limit(void *context)
     worker_give_up(worker, "Handler crashed: its worker stands still");
     return;
   }
-  if (worker->stage == LIMIT_RUNS) {
+  if (worker->stage == LIMIT_RUNS || worker->stage == LIMIT_CANCELLED) {
     process_ask(worker->process);
     set_limit(worker, LIMIT_ASKED, GRACE_MS);
     return;
@@ -302,6 +324,7 @@ struct job *worker_add_job(struct worker *worker)
 {
   struct job *job = memory_zeroed(1, sizeof *job);
   job->number = ++worker->last_number;
+  job->tenths = -1;
   TAILQ_INSERT_TAIL(&worker->jobs, job, link);
   worker->job_count++;
   if (!worker->out.size_bytes)
@@ -325,7 +348,9 @@ void worker_leave(struct worker *worker)
   worker_settle(worker);
   struct job *job = worker_running_job(worker);
   struct command *command = job ? job->command : NULL;
-  if (command) {
+  if (command && job->is_cancelled) {
+    finish_with(worker, job, 500, "Interrupted: the outcome is unknown", false);
+  } else if (command) {
     worker_remove_job(worker, job);
     worker->ports.left(worker->ports.context, worker, command);
   }

@@ -1,7 +1,7 @@
 /* A worker from within, for its parts: host/worker.c starts, fills and destroys
  * it, host/worker_jobs.c keeps what it was handed, with the limits, and ends it,
- * host/worker_frames.c reads what it says, as much as host/worker_flow.c lets it,
- * host/worker_keep.c what it asks to keep. */
+ * host/worker_cancel.c ends one command before its time, host/worker_frames.c reads what it
+ * says, as much as host/worker_flow.c lets it, host/worker_keep.c what it asks to keep. */
 #ifndef KAALUA_HOST_WORKER_PARTS_H
 #define KAALUA_HOST_WORKER_PARTS_H
 
@@ -24,12 +24,18 @@ struct job {
   int64_t number;
   struct command *command; /* NULL: a tick */
   const char *endpoint;    /* of a tick, or NULL */
+  int64_t sequence;        /* of the command; 0: a tick */
   int64_t began_ms; /* 0: it has not */
+  bool is_cancelled; /* its answer is 499, whatever comes of it */
+  bool is_void;      /* it is answered and gone; the worker is about to skip it */
+  size_t slot;       /* in the marks, from 1, where it says so to the worker; 0: none */
+  int64_t tenths;    /* how far it is, of a percent; -1: not said */
+  char *progress;    /* the same in words, "" for none; NULL: neither was said */
 };
 
 TAILQ_HEAD(job_list, job);
 
-enum limit_stage { LIMIT_NONE, LIMIT_BEGINS, LIMIT_RUNS, LIMIT_ASKED };
+enum limit_stage { LIMIT_NONE, LIMIT_BEGINS, LIMIT_RUNS, LIMIT_CANCELLED, LIMIT_ASKED };
 
 struct worker {
   const struct workplace *workplace;
@@ -82,6 +88,9 @@ struct job *worker_running_job(const struct worker *worker);
 /* Whether it may wait for a restart: that was kept before, durably. */
 bool worker_may_wait(const struct job *job);
 
+/* The command that runs was cancelled: the worker ends soon unless it does. */
+void worker_hurry(struct worker *worker, const struct job *job);
+
 /* Loading begins, with its limit. */
 void worker_expect_loaded(struct worker *worker);
 
@@ -107,6 +116,17 @@ void worker_give_up(struct worker *worker, const char *how);
 
 /* The process has ended; `ended` of struct process_options. */
 void worker_on_ended(void *worker, const struct worker_ending *ending);
+
+/* The cancelling part (host/worker_cancel.c) */
+
+/* A cancelled command has begun. */
+void worker_ask_cancelled(struct worker *worker, struct job *job);
+
+/* It did not begin: answers it, unless it was, and forgets it. */
+void worker_skip(struct worker *worker, struct job *job);
+
+/* Makes the answer of a cancelled command of what it has ended with. */
+void worker_set_cancelled(struct command_result *result);
 
 /* The frames' part (host/worker_frames.c) */
 

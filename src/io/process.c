@@ -322,10 +322,19 @@ void process_input(struct process *process, const void *bytes, size_t size)
     free(request);
 }
 
+static void say(struct process *process, char byte)
+{
+  send_all(&process->channels[WORKER_LIFELINE_FD], &byte, 1);
+}
+
 void process_ask(struct process *process)
 {
-  const char ask = WORKER_LIFELINE_ASK;
-  send_all(&process->channels[WORKER_LIFELINE_FD], &ask, 1);
+  say(process, WORKER_LIFELINE_ASK);
+}
+
+void process_cancel(struct process *process)
+{
+  say(process, WORKER_LIFELINE_CANCEL);
 }
 
 void process_release(struct process *process)

@@ -64,6 +64,9 @@ void process_drain(struct process *process);
 /* Asks the working process to stop. */
 void process_ask(struct process *process);
 
+/* Has the working process look whether what it does is cancelled; not for a program. */
+void process_cancel(struct process *process);
+
 /* Has no `ended` told any more, ends the subtree. NULL is fine. */
 void process_release(struct process *process);
 

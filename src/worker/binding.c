@@ -2,12 +2,14 @@
 
 #include "base/clock.h"
 #include "worker/base_functions.h"
+#include "worker/cancel.h"
 #include "worker/capability.h"
 #include "worker/decode.h"
 #include "worker/encode.h"
 #include "worker/metadata.h"
 #include "worker/misuse.h"
 #include "worker/programs.h"
+#include "worker/progress.h"
 #include "worker/restart.h"
 #include "worker/state.h"
 #include "worker/store.h"
@@ -24,15 +26,23 @@ static const double LONGEST_SLEEP_S = 86400.0 * 365;
 static int kaa_sleep(lua_State *L)
 {
   capability_require_command(L, "kaa.sleep");
-  struct limit *limit = &worker_of(L)->limit;
+  struct worker *worker = worker_of(L);
+  struct limit *limit = &worker->limit;
   double seconds = luaL_checknumber(L, 1);
   if (!(seconds >= 0 && seconds <= LONGEST_SLEEP_S))
     return luaL_error(L, "kaa.sleep takes seconds from 0, got %f; write: kaa.sleep(0.5)", seconds);
   int64_t end_ms = clock_monotonic_ms() + (int64_t)(seconds * 1000 + 0.5);
-  for (int64_t left_ms; (left_ms = end_ms - clock_monotonic_ms()) > 0;)
-    if (limit_wait(limit, -1, left_ms) == -EINTR)
-      return limit_stop(limit, L);
-  return 0;
+  int rc = 0;
+  for (int64_t left_ms; rc >= 0 && (left_ms = end_ms - clock_monotonic_ms()) > 0;) {
+    int64_t due_ms = progress_send_due(worker);
+    rc = limit_wait_or_cancel(limit, -1, due_ms >= 0 && due_ms < left_ms ? due_ms : left_ms);
+  }
+  if (rc == -EINTR)
+    return limit_stop(limit, L);
+  if (cancel_hear(worker))
+    return cancel_push(L);
+  lua_pushboolean(L, 1);
+  return 1;
 }
 
 static int kaa_now(lua_State *L)
@@ -134,11 +144,13 @@ static void put_lua_function(lua_State *L, const char *module, const char *name)
 
 void binding_push(lua_State *L)
 {
-  static const luaL_Reg functions[] = {{"checkpoint", restart_checkpoint},
+  static const luaL_Reg functions[] = {{"cancelled", cancel_cancelled},
+                                       {"checkpoint", restart_checkpoint},
                                        {"exec", programs_exec},
                                        {"http", transfers_http},
                                        {"metadata", metadata_send},
                                        {"now", kaa_now},
+                                       {"progress", progress_report},
                                        {"resume_after", restart_resume_after},
                                        {"sleep", kaa_sleep},
                                        {"telemetry", telemetry_send},

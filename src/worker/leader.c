@@ -80,6 +80,7 @@ static void become_worker(void (*work)(void))
   reset_signals();
   signal(SIGPIPE, SIG_IGN);
   signal(SIGUSR1, SIG_IGN);
+  signal(SIGUSR2, SIG_IGN);
   close_range(WORKER_FRAMES_FD + 1, WORKER_MARKS_FD - 1, 0);
   fcntl(WORKER_MARKS_FD, F_SETFD, FD_CLOEXEC);
   fcntl(WORKER_DESCRIPTORS_FD, F_SETFD, FD_CLOEXEC);
@@ -148,6 +149,12 @@ static void ask(const struct leader *leader)
     kill(leader->ask_group ? -leader->worker : leader->worker, leader->ask_signal);
 }
 
+static void tell_cancelled(const struct leader *leader)
+{
+  if (leader->worker && !leader->ask_group)
+    kill(leader->worker, SIGUSR2);
+}
+
 static void read_lifeline(struct leader *leader)
 {
   char said[16];
@@ -157,6 +164,8 @@ static void read_lifeline(struct leader *leader)
   for (ssize_t i = 0; i < n; i++)
     if (said[i] == WORKER_LIFELINE_ASK)
       ask(leader);
+    else if (said[i] == WORKER_LIFELINE_CANCEL)
+      tell_cancelled(leader);
 }
 
 static void lead(struct leader *leader)

@@ -12,7 +12,8 @@
 /* `work` runs in the working process, as the user of `ids` (base/worker_frames.h; NULL: as
  * this one), with the frames at WORKER_FRAMES_FD, the marks and the descriptors at
  * WORKER_MARKS_FD and WORKER_DESCRIPTORS_FD where the host gave them, and no other descriptor
- * but 0, 1 and 2; SIGPIPE is ignored, and SIGUSR1 until `work` handles it. It does not return. */
+ * but 0, 1 and 2; SIGPIPE is ignored, and SIGUSR1 and SIGUSR2 until `work` handles them. It
+ * does not return. */
 int leader_run_worker(void (*work)(void), const char *ids);
 
 /* The working process becomes the program `argv`, a list that ends with NULL;

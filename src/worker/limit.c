@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/worker_frames.h"
+#include "worker/cancel.h"
 #include "worker/worker.h"
 
 #include <errno.h>
@@ -59,7 +60,8 @@ static void on_ask(int number)
   struct limit *limit = signalled;
   if (!limit || !limit->is_armed)
     return;
-  if ((double)(clock_monotonic_ms() - limit->began_ms) < limit->seconds * 500)
+  bool is_late = (double)(clock_monotonic_ms() - limit->began_ms) >= limit->seconds * 500;
+  if (!is_late && !cancel_is_asked(limit->worker))
     return;
   limit->is_asked = 1;
   set_hook(limit->worker->lua);
@@ -111,18 +113,32 @@ void limit_leave(struct limit *limit, const struct limit_link *link)
   limit->running = link->previous;
 }
 
-/* The signal is blocked between the look at `is_asked` and the wait. */
-int limit_wait(struct limit *limit, int fd, int64_t timeout_ms)
+/* The signals are blocked between the look at what they say and the wait. */
+static int wait_for(struct limit *limit, int fd, int64_t timeout_ms, bool heeds_cancel)
 {
   struct timespec timeout = {.tv_sec = timeout_ms / 1000, .tv_nsec = timeout_ms % 1000 * 1000000};
   struct pollfd ready = {.fd = fd, .events = POLLIN};
   sigset_t ask, before;
   sigemptyset(&ask);
   sigaddset(&ask, SIGUSR1);
+  sigaddset(&ask, SIGUSR2);
   sigprocmask(SIG_BLOCK, &ask, &before);
-  int rc = limit->is_asked ? 0 : ppoll(&ready, 1, timeout_ms < 0 ? NULL : &timeout, &before);
+  bool is_over = limit->is_asked || (heeds_cancel && cancel_is_news(limit->worker));
+  int rc = is_over ? 0 : ppoll(&ready, 1, timeout_ms < 0 ? NULL : &timeout, &before);
   sigprocmask(SIG_SETMASK, &before, NULL);
   if (limit->is_asked)
     return -EINTR;
+  if (heeds_cancel && cancel_is_news(limit->worker))
+    return -ECANCELED;
   return rc > 0 ? 1 : 0;
+}
+
+int limit_wait(struct limit *limit, int fd, int64_t timeout_ms)
+{
+  return wait_for(limit, fd, timeout_ms, false);
+}
+
+int limit_wait_or_cancel(struct limit *limit, int fd, int64_t timeout_ms)
+{
+  return wait_for(limit, fd, timeout_ms, true);
 }

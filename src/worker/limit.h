@@ -41,7 +41,7 @@ void limit_init(struct limit *limit, struct worker *worker);
 
 /* From here on an ask counts. The host's clock starts later than this one, so an
  * ask that comes before half of `seconds` was meant for what ran before and is
- * ignored. */
+ * ignored, unless the command is cancelled. */
 void limit_begin(struct limit *limit, double seconds);
 
 /* No ask counts any more; returns whether the hook has raised. */
@@ -55,6 +55,10 @@ void limit_leave(struct limit *limit, const struct limit_link *link);
 /* Waits until `fd` (-1: none) can be read, `timeout_ms` (-1: none) are over, or
  * an ask came. Returns 1, 0, or -EINTR where it was asked. */
 int limit_wait(struct limit *limit, int fd, int64_t timeout_ms);
+
+/* The same, but returns -ECANCELED where the command was cancelled and has not heard of it
+ * (worker/cancel.h). */
+int limit_wait_or_cancel(struct limit *limit, int fd, int64_t timeout_ms);
 
 /* Raises as the hook does; for a C function that was interrupted. */
 int limit_stop(struct limit *limit, lua_State *L);

@@ -41,8 +41,12 @@ static void read_outcome(struct frame *frame, struct outcome *outcome)
 
 static void run(lua_State *L, struct outcome *outcome)
 {
-  struct frame answer = reply_await(L, WORKER_EXECUTED);
-  read_outcome(&answer, outcome);
+  static const char cancelled[] = "cancelled";
+  struct frame answer;
+  if (reply_await_or_cancel(L, WORKER_EXECUTED, &answer))
+    read_outcome(&answer, outcome);
+  else
+    *outcome = (struct outcome){.failure = cancelled, .failure_bytes = strlen(cancelled)};
 }
 
 /* The length without a character that the cut has split. */

@@ -1,5 +1,7 @@
 #include "worker/reply.h"
 
+#include "worker/cancel.h"
+#include "worker/progress.h"
 #include "worker/worker.h"
 
 #include <errno.h>
@@ -28,27 +30,52 @@ static bool find_answer(struct worker *worker, enum worker_frame kind, struct fr
   return false;
 }
 
-bool reply_wait(lua_State *L, enum worker_frame kind, struct frame *answer)
+static void send_request(struct worker *worker)
 {
-  struct worker *worker = worker_of(L);
   struct channel *channel = &worker->channel;
   buffer_append(&channel->out, worker->scratch.data, worker->scratch.size_bytes);
   buffer_clear(&worker->scratch);
   channel_flush(channel);
+}
+
+static enum reply_end await(struct worker *worker, enum worker_frame kind, bool heeds_cancel,
+                            struct frame *answer)
+{
+  int fd = worker->channel.fd;
+  send_request(worker);
   while (!find_answer(worker, kind, answer)) {
-    int rc = limit_wait(&worker->limit, channel->fd, -1);
+    int64_t most_ms = progress_send_due(worker);
+    int rc = heeds_cancel ? limit_wait_or_cancel(&worker->limit, fd, most_ms)
+                          : limit_wait(&worker->limit, fd, most_ms);
     if (rc == -EINTR)
-      return false;
+      return REPLY_OUT_OF_TIME;
+    if (rc == -ECANCELED && cancel_hear(worker))
+      return REPLY_CANCELLED;
     if (rc > 0)
-      channel_read(channel);
+      channel_read(&worker->channel);
   }
-  return true;
+  return REPLY_ANSWERED;
+}
+
+enum reply_end reply_wait(lua_State *L, enum worker_frame kind, struct frame *answer)
+{
+  struct worker *worker = worker_of(L);
+  return cancel_hear(worker) ? REPLY_CANCELLED : await(worker, kind, true, answer);
 }
 
 struct frame reply_await(lua_State *L, enum worker_frame kind)
 {
+  struct worker *worker = worker_of(L);
   struct frame answer = {0};
-  if (!reply_wait(L, kind, &answer))
-    limit_stop(&worker_of(L)->limit, L);
+  if (await(worker, kind, false, &answer) == REPLY_OUT_OF_TIME)
+    limit_stop(&worker->limit, L);
   return answer;
+}
+
+bool reply_await_or_cancel(lua_State *L, enum worker_frame kind, struct frame *answer)
+{
+  enum reply_end end = reply_wait(L, kind, answer);
+  if (end == REPLY_OUT_OF_TIME)
+    limit_stop(&worker_of(L)->limit, L);
+  return end == REPLY_ANSWERED;
 }

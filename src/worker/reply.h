@@ -24,8 +24,13 @@ struct buffer *reply_begin(lua_State *L, enum worker_frame kind);
  * limit comes first. */
 struct frame reply_await(lua_State *L, enum worker_frame kind);
 
-/* The same, but returns false where the time limit comes first, and raises nothing: the caller
- * cleans up, then calls limit_stop(). */
-bool reply_wait(lua_State *L, enum worker_frame kind, struct frame *answer);
+/* The same, but returns false where the command is cancelled first (worker/cancel.h), which
+ * it has heard of then; the answer that comes later is passed over. */
+bool reply_await_or_cancel(lua_State *L, enum worker_frame kind, struct frame *answer);
+
+/* The same, but raises nothing: where the time limit comes first the caller cleans up, then
+ * calls limit_stop(). */
+enum reply_end { REPLY_ANSWERED, REPLY_CANCELLED, REPLY_OUT_OF_TIME };
+enum reply_end reply_wait(lua_State *L, enum worker_frame kind, struct frame *answer);
 
 #endif

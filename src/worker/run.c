@@ -138,11 +138,25 @@ static _Noreturn void stand(struct worker *worker)
     pause();
 }
 
-static void begin(struct worker *worker)
+static void put_skipped(struct worker *worker)
 {
-  if (worker->marks && marks_begin(worker->marks, worker->command.sequence))
+  struct buffer *out = &worker->channel.out;
+  size_t at = frame_begin(out, WORKER_SKIPPED);
+  frame_put_i64(out, worker->command.job);
+  frame_end(out, at);
+}
+
+/* Returns false where the command was cancelled before: it does not begin. */
+static bool begin(struct worker *worker)
+{
+  int rc = worker->marks ? marks_begin(worker->marks, worker->command.sequence) : 0;
+  if (rc == -ESTALE)
+    put_skipped(worker);
+  else if (rc)
     stand(worker);
-  send_mark(worker);
+  else
+    send_mark(worker);
+  return !rc;
 }
 
 /* A result that may be too large for the marks does not wait for the next mark: that
@@ -203,7 +217,8 @@ static void clear_command(struct command *command)
 static void run(struct worker *worker, lua_CFunction call)
 {
   struct outcome outcome = {.worker = worker};
-  begin(worker);
+  if (!begin(worker))
+    return;
   worker->is_running = true;
   buffer_reset(&worker->answer);
   if (call != call_run || worker->max_age_s <= 0 || !is_expired(&outcome))

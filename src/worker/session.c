@@ -1,6 +1,7 @@
 #include "worker/session.h"
 
 #include "base/worker_frames.h"
+#include "worker/cancel.h"
 #include "worker/load.h"
 #include "worker/run.h"
 #include "worker/worker.h"
@@ -64,6 +65,7 @@ void session_run(void)
   channel_init(&worker.channel, WORKER_FRAMES_FD);
   output_init(&worker.output, &worker.channel);
   limit_init(&worker.limit, &worker);
+  cancel_init();
   attach_marks(&worker);
   confine_process();
   receive_version(&worker);

@@ -117,12 +117,23 @@ static int push_file_fault(lua_State *L, const char *path, int why)
   return 2;
 }
 
+/* No answer came. */
+static int push_end(lua_State *L, enum reply_end end)
+{
+  if (end == REPLY_OUT_OF_TIME)
+    return limit_stop(&worker_of(L)->limit, L);
+  lua_pushnil(L);
+  lua_pushliteral(L, "cancelled");
+  return 2;
+}
+
 static int fetch(lua_State *L)
 {
   struct frame answer = {0};
   struct outcome outcome;
-  if (!reply_wait(L, WORKER_FETCHED, &answer))
-    return limit_stop(&worker_of(L)->limit, L);
+  enum reply_end end = reply_wait(L, WORKER_FETCHED, &answer);
+  if (end != REPLY_ANSWERED)
+    return push_end(L, end);
   read_outcome(&answer, &outcome);
   return push_outcome(L, &outcome, false);
 }
@@ -140,9 +151,10 @@ static int fetch_to(lua_State *L, const char *path, const char *resolved)
     download_abandon(&download);
     return push_file_fault(L, path, why);
   }
-  if (!reply_wait(L, WORKER_FETCHED, &answer)) {
+  enum reply_end end = reply_wait(L, WORKER_FETCHED, &answer);
+  if (end != REPLY_ANSWERED) {
     download_abandon(&download);
-    return limit_stop(&worker_of(L)->limit, L);
+    return push_end(L, end);
   }
   read_outcome(&answer, &outcome);
   if (!is_success(&outcome))

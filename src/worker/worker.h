@@ -10,6 +10,7 @@
 #include "worker/heap.h"
 #include "worker/limit.h"
 #include "worker/output.h"
+#include "worker/progress.h"
 #include "worker/version.h"
 
 #include <lua.h>
@@ -33,6 +34,8 @@ struct command {
   size_t saved_bytes;
   int64_t away_ms; /* of a resume; -1: not known */
   bool waits;      /* for a restart: kaa.resume_after has returned true */
+  bool has_heard;  /* that it is cancelled (worker/cancel.h) */
+  struct progress progress;
 };
 
 struct worker {

@@ -22,7 +22,7 @@ return {
   handlers = { "/usr/share/kaalua/handlers", "/etc/kaalua/handlers" },
   state = "/var/lib/kaalua",
   settings = { ["switch-light"] = { pin = 17 }, reboot = { allow = true } },
-  extensions = { cex = "cex2" }, id_reuse = "never", log_level = "debug", keepalive_s = 60.0,
+  extensions = { cex = "cex2" }, metadata = false, id_reuse = "never", log_level = "debug", keepalive_s = 60.0,
   durability = "normal",
 }]]
     assert.same({}, faults)
@@ -32,7 +32,7 @@ return {
       tls = { ca_file = "a", cert_file = "b", key_file = "c" },
       handlers = { "/usr/share/kaalua/handlers", "/etc/kaalua/handlers" }, state = "/var/lib/kaalua",
       settings = { ["switch-light"] = { pin = 17 }, reboot = { allow = true } },
-      extensions = { cex = "cex2" }, id_reuse = "never", log_level = "debug", keepalive_s = 60,
+      extensions = { cex = "cex2" }, metadata = false, id_reuse = "never", log_level = "debug", keepalive_s = 60,
       durability = "normal",
     }, checked)
     assert.same({}, (check "return {}"))
@@ -90,6 +90,7 @@ return {
       { 'extensions = { cxe = "a" }', 'extensions.cxe: unknown key, did you mean "cex"?' },
       { 'extensions = { cex = "a/b" }', "extensions.cex: " .. level },
       { 'durability = "none"', 'durability: expected one of "full", "normal", got "none"' },
+      { 'metadata = "no"', 'metadata: expected boolean, got "no"' },
       { 'id_reuse = "maybe"', 'id_reuse: expected one of "allow", "never", got "maybe"' },
       { 'log_level = "verbose"', 'log_level: expected one of "debug", "info", "warn", "error", got "verbose"' },
       { "keepalive_s = 4", "keepalive_s: expected integer from 5 to 65535, got 4" },

@@ -58,6 +58,8 @@ local ANSWERS = {
   },
   weather = { { nil, 200, "OK", { celsius = -3.5 } } },
   count = { { nil, 200, "OK", 1 } },
+  sum = { { 4, 200, "OK", { sum = 10 } } },
+  rinse = { { { seconds = 3 }, 200, "OK", { rinsed_s = 3 } }, { { seconds = 0 }, 400, true } },
   fill = { { { slots = 3 }, 200, "OK", { filled = 3 } }, { nil, 400, true } },
   ["restart-machine"] = { { "new kernel", nil, nil } },
   parse = {
@@ -73,6 +75,7 @@ local OPTIONS = {
     ["GET https://updates.example.org/rules.json"] = { body = "hello\n" } } },
   weather = { settings = { key = "k1" }, http = {
     ["GET https://api.example.org/now?place=north"] = { body = '{"temperature":-3.5}' } } },
+  rinse = { exec = { ["/usr/bin/gpioset gpiochip0 4=1"] = {}, ["/usr/bin/gpioset gpiochip0 4=0"] = {} } },
   ["restart-machine"] = { exec = { ["/usr/bin/systemctl reboot"] = {} } },
 }
 
@@ -195,6 +198,16 @@ describe("lua/README.md", function()
     local took_ms = select(3, device:command()).took_ms
     assert.is_true(took_ms == 600 or took_ms == 599)
     assert.same({ { level = "info", message = "blinked for test-endpoint" } }, device.logged)
+  end)
+
+  it("stops where it is cancelled, and says how far it is", function()
+    local device = testing.device(directory .. "/handlers/sum.lua")
+    device:cancel()
+    assert.same({ 499, "Cancelled", { so_far = 0 } }, { device:command(4) })
+    assert.same({}, device.progress)
+    assert.same({ 200, "OK", { sum = 10 } }, { device:command(4) })
+    assert.same({ 25.0, 50.0, 75.0, 100.0 }, { device.progress[1].percent, device.progress[2].percent,
+      device.progress[3].percent, device.progress[4].percent })
   end)
 
   it("has specs that pass, run as it says", function()

@@ -470,4 +470,56 @@ describe("kaa.testing", function()
       device_of("return print"):resume()
     end, "park.lua has no resume, or no command yet; write: device:command()")
   end)
+
+  it("cancels a command, which hears of it once and may clean up", function()
+    local device = device_of([[return { needs = { "exec" }, run = function(c)
+        local slept, message = kaa.sleep(10)
+        local again = kaa.sleep(1)
+        local ran = kaa.exec { "/bin/true" }
+        return 409, "Busy", { slept = slept, message = message, again = again, ran = ran ~= nil,
+          cancelled = kaa.cancelled() }
+      end }]], { exec = function() return {} end, now = 100.0 })
+    assert.same({ 409, "Busy", { slept = true, again = true, ran = true, cancelled = false } },
+      { device:command() })
+    device:cancel(4)
+    device.now = 100.0
+    assert.same({ 499, "Cancelled", { message = "cancelled", again = true, ran = true, cancelled = true } },
+      { device:command() })
+    assert.equal(105.0, device.now)
+    assert.equal(409, (device:command())) -- it was for the one
+    device:cancel(3600)
+    assert.equal(409, (device:command())) -- which ended before
+  end)
+
+  it("cancels a command from within, and ends what it executes", function()
+    local device
+    device = device_of([[return { needs = { "exec" }, run = function()
+        kaa.resume_after("restart")
+        local _, message = kaa.exec { "/bin/sleep", "50" }
+        return 200, "OK", message
+      end, resume = print }]], { exec = function() device:cancel() return {} end })
+    assert.same({ 499, "Cancelled", "cancelled" }, { device:command() })
+    assert.is_nil(device.waiting)
+  end)
+
+  it("keeps the progress of a command, and refuses what is none", function()
+    local device = device_of "return function(c) kaa.progress(40, 'erasing') kaa.progress(nil, 'x') kaa.progress(0) end"
+    device:command()
+    assert.same({ { percent = 40, text = "erasing" }, { text = "x" }, { percent = 0 } }, device.progress)
+    local right = 'write: kaa.progress(40, "erasing")'
+    local cases = {
+      [""] = " takes a percentage, a text, or both; " .. right,
+      ["'a'"] = " takes a percentage, got a string; " .. right,
+      ["101"] = " takes a percentage from 0 to 100, got 101; " .. right,
+      ["1, 2"] = ": the text is a number; " .. right,
+      ["1, ('x'):rep(257)"] = ": a text of 257 bytes, limit 256",
+      ["1, 'a\\nb'"] = ": the text is not one printable line of UTF-8",
+    }
+    for call, message in pairs(cases) do
+      assert.same({ 500, "park.lua:2: kaa.progress" .. message },
+        { answer_of("kaa.progress(" .. call .. ")") })
+    end
+    assert.same({ false, "park.lua:1: kaa.progress is for a command: call it in run or resume, not in tick" },
+      { device_of("return { every_s = 1, tick = function() kaa.progress(1) end }"):tick() })
+  end)
 end)

@@ -1,3 +1,4 @@
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -456,6 +457,84 @@ static void a_command_that_has_begun_is_told_without_a_result(void **state)
   marks_destroy(host);
 }
 
+static void a_cancelled_command_does_not_begin_and_the_others_do(void **state)
+{
+  (void)state;
+  struct marks *host = create(), *worker = attach(host);
+  struct found found = {.seed = 3};
+  int64_t begun = -1;
+  assert_int_equal(marks_begin(worker, 7), 0);
+  marks_finish(worker, 200, "", NULL, 0, 0);
+  assert_true(marks_cancel(host, 1, 9) == 7);
+  assert_true(marks_cancel(host, MARKS_CANCELLED - 1, 10) == 7);
+  assert_int_equal(marks_begin(worker, 8), 0);
+  assert_false(marks_is_cancelled(worker, 8));
+  marks_finish(worker, 200, "", NULL, 0, 0);
+  assert_int_equal(marks_begin(worker, 9), -ESTALE);
+  assert_int_equal(marks_begin(worker, 10), -ESTALE);
+  assert_int_equal(marks_begin(worker, 0), 0); /* a tick */
+  assert_false(marks_is_cancelled(worker, 0));
+  assert_int_equal(marks_begin(worker, 11), 0);
+  assert_true(marks_cancel(host, 0, 11) == 11);
+  assert_true(marks_is_cancelled(worker, 11));
+  marks_finish(worker, 200, "", NULL, 0, 0);
+  assert_int_equal(marks_begin(worker, 12), 0);
+  assert_int_equal(marks_read(path, on_found, &found, &begun), 0);
+  assert_true(begun == 12);
+  marks_revoke(host);
+  marks_cancel(host, 0, 13);
+  assert_int_equal(marks_begin(worker, 13), -ESTALE);
+  assert_int_equal(marks_begin(worker, 14), -ECANCELED);
+  marks_destroy(worker);
+  marks_destroy(host);
+}
+
+struct duel {
+  struct marks *worker;
+  pthread_barrier_t barrier;
+  int rc;
+};
+
+enum { DUELS = 20000 };
+
+static void *begin_each(void *context)
+{
+  struct duel *duel = context;
+  for (int64_t sequence = 1; sequence <= DUELS; sequence++) {
+    pthread_barrier_wait(&duel->barrier);
+    duel->rc = marks_begin(duel->worker, sequence);
+    pthread_barrier_wait(&duel->barrier);
+  }
+  return NULL;
+}
+
+static void what_the_host_was_told_of_as_not_begun_does_not_begin(void **state)
+{
+  (void)state;
+  struct marks *host = create();
+  struct duel duel = {.worker = attach(host)};
+  pthread_t thread;
+  int first = 0;
+  pthread_barrier_init(&duel.barrier, NULL, 2);
+  assert_int_equal(pthread_create(&thread, NULL, begin_each, &duel), 0);
+  for (int64_t sequence = 1; sequence <= DUELS; sequence++) {
+    pthread_barrier_wait(&duel.barrier);
+    for (volatile int64_t wait = sequence % 97 * 8; wait > 0; wait--) {
+    }
+    int64_t begun = marks_cancel(host, 0, sequence);
+    pthread_barrier_wait(&duel.barrier);
+    if (begun != sequence)
+      assert_int_equal(duel.rc, -ESTALE);
+    first += duel.rc == 0;
+  }
+  pthread_join(thread, NULL);
+  pthread_barrier_destroy(&duel.barrier);
+  print_message("%d of %d had begun\n", first, DUELS);
+  assert_in_range(first, 1, DUELS - 1);
+  marks_destroy(duel.worker);
+  marks_destroy(host);
+}
+
 /* The worker writes each sequence that has begun into a pipe; none may come there that
  * the host was not told of. */
 static void nothing_begins_that_the_host_was_not_told_of_when_it_revoked(void **state)
@@ -682,6 +761,8 @@ int main(void)
       cmocka_unit_test(a_result_half_written_over_a_durable_one_is_none),
       cmocka_unit_test(a_command_that_has_begun_is_told_without_a_result),
       cmocka_unit_test(nothing_begins_that_the_host_was_not_told_of_when_it_revoked),
+      cmocka_unit_test(a_cancelled_command_does_not_begin_and_the_others_do),
+      cmocka_unit_test(what_the_host_was_told_of_as_not_begun_does_not_begin),
       cmocka_unit_test(an_existing_file_is_not_taken_and_a_destroyed_one_is_gone),
       cmocka_unit_test(a_changed_bit_in_the_results_is_noticed),
       cmocka_unit_test(a_torn_file_is_noticed),

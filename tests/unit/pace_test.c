@@ -409,6 +409,30 @@ static void a_type_has_an_interval_of_its_own(void **unused)
   fixture_close(&s.f);
 }
 
+static void a_steady_type_keeps_its_interval_whatever_comes(void **unused)
+{
+  (void)unused;
+  struct scene s;
+  open_scene(&s, 1, 1, &(struct core_options){.poll_interval_ms = 100});
+  core_set_poll_interval(s.f.core, "t00", 10000);
+  core_set_poll_steady(s.f.core, "t00");
+  core_set_poll_steady(s.f.core, "unknown");
+  s.f.greedy = true;
+  s.reply = "[{\"id\":1}]";
+  fixture_connect(&s.f);
+  answer(&s);
+  assert_int_equal(s.f.runs, 1);
+  for (int id = 2; id < 9; id++) { /* each answer has a command that is new */
+    char reply[32];
+    snprintf(reply, sizeof reply, "[{\"id\":%d}]", id);
+    s.reply = reply;
+    assert_in_range(next_poll_ms(&s), 7900, 12100);
+    answer(&s);
+  }
+  assert_int_equal(s.f.runs, 8);
+  fixture_close(&s.f);
+}
+
 static void a_new_type_is_polled_at_once(void **unused)
 {
   (void)unused;
@@ -681,6 +705,7 @@ int main(void)
       cmocka_unit_test(a_page_for_every_poll_is_told_once_per_endpoint_until_a_success),
       cmocka_unit_test(a_failing_type_does_not_slow_another),
       cmocka_unit_test(a_type_has_an_interval_of_its_own),
+      cmocka_unit_test(a_steady_type_keeps_its_interval_whatever_comes),
       cmocka_unit_test(a_new_type_is_polled_at_once),
       cmocka_unit_test(a_removed_type_is_polled_for_a_day),
       cmocka_unit_test(commands_that_found_no_room_are_polled_again_when_there_is),

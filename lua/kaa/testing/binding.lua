@@ -1,5 +1,6 @@
 --- The `kaa` module for specs: what it sends and logs goes into lists of the
 --- device that the spec looks at.
+local cancelling = require "kaa.testing.cancelling"
 local environment = require "kaa.testing.environment"
 local jsontext = require "kaa.testing.jsontext"
 local keeping = require "kaa.testing.keeping"
@@ -139,16 +140,6 @@ local function make_metadata(device)
   end
 end
 
-local function make_sleep(device)
-  return function(seconds)
-    environment.demand(device:needs(), nil, "kaa.sleep", 2)
-    if not math.type(seconds) or not (seconds >= 0) then
-      error("kaa.sleep takes seconds from 0; write: kaa.sleep(0.5)", 2)
-    end
-    device.now = device.now + seconds
-  end
-end
-
 local function encode(value)
   local json, message = jsontext.encode(value)
   if not json then
@@ -164,6 +155,7 @@ end
 function binding.create(device)
   local kaa = {
     array = values.array,
+    cancelled = cancelling.cancelled(device),
     checkpoint = keeping.checkpoint(device),
     exec = programs.exec(device),
     fail = result.fail,
@@ -175,9 +167,10 @@ function binding.create(device)
       return device.now
     end,
     null = values.null,
+    progress = cancelling.progress(device),
     resume_after = keeping.resume_after(device),
     shared = guarded(keeping.store(device, "shared"), "kaa.shared"),
-    sleep = make_sleep(device),
+    sleep = cancelling.sleep(device),
     store = guarded(keeping.store(device, "store"), "kaa.store"),
     telemetry = make_telemetry(device),
   }

@@ -1,5 +1,6 @@
 --- kaa.exec, os.execute and io.popen for specs: nothing is executed; the spec says
 --- what programs give, and the device keeps what was asked for.
+local cancelling = require "kaa.testing.cancelling"
 local environment = require "kaa.testing.environment"
 local suggest = require "kaa.suggest"
 local text = require "kaa.text"
@@ -113,8 +114,14 @@ local function message_of(program, outcome, timeout_s)
 end
 
 local function executed(device, argv, options)
+  if cancelling.hear(device) then
+    return nil, "cancelled"
+  end
   device.executed[#device.executed + 1] = { table.unpack(argv) }
   local outcome = outcome_of(device, argv, options)
+  if cancelling.hear(device) then
+    return nil, "cancelled"
+  end
   local code = not outcome.signal and (outcome.code or 0) or nil
   local ending = { code = code, signal = outcome.signal, stdout = outcome.stdout or "",
     stderr = outcome.stderr or "" }

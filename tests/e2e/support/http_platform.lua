@@ -162,8 +162,7 @@ local function on_samples(self, request)
 end
 
 local function on_keys(self, request)
-  self.metadata[#self.metadata + 1] =
-    { token = request.token, body = request.body, keys = cjson.decode(request.body) }
+  self:read_metadata(request.token, request.body)
   if self.confirms then
     request:reply(self.success)
   end
@@ -225,7 +224,8 @@ end
 function http_platform.start(options)
   options = options or {}
   local self = setmetatable({
-    results = {}, requests = {}, telemetry = {}, metadata = {}, unexpected = {}, -- as platform's
+    results = {}, requests = {}, telemetry = {}, metadata = {}, agent_metadata = {},
+    unexpected = {}, -- as platform's
     deliver = {}, -- as platform's, false: the poll is never answered
     confirms = true, -- false: results are never answered
     judge = nil, -- as platform's

@@ -23,6 +23,23 @@ function platform:read_results(token, kind, request_id, body)
   return elements
 end
 
+local OWN_KEYS = { kaalua_version = true, kaalua_handlers = true, kaalua_faults = true, boot_id = true }
+
+--- Gathers a metadata message: what the agent tells of itself apart from what handlers set.
+function platform:read_metadata(token, body)
+  local own, keys = {}, {}
+  for key, value in pairs(cjson.decode(body)) do
+    local of_whom = OWN_KEYS[key] and own or keys
+    of_whom[key] = value
+  end
+  if next(own) then
+    self.agent_metadata[#self.agent_metadata + 1] = { token = token, body = body, keys = own }
+  end
+  if next(keys) or not next(own) then
+    self.metadata[#self.metadata + 1] = { token = token, body = body, keys = keys }
+  end
+end
+
 local function on_request(self, token, kind, request_id, body)
   local request = { token = token, type = kind, request_id = request_id, body = body }
   self.requests[#self.requests + 1] = request
@@ -61,8 +78,7 @@ local function on_message(self, topic, body)
       self:publish(topic .. "/status", "")
     end
   elseif rest:find "^epmx/[^/]+/update/keys/%d+$" then
-    self.metadata[#self.metadata + 1] =
-      { token = rest:match "^epmx/([^/]+)", body = body, keys = cjson.decode(body) }
+    self:read_metadata(rest:match "^epmx/([^/]+)", body)
     if self.confirms then
       self:publish(topic .. "/status", "")
     end
@@ -79,7 +95,8 @@ function platform.start(port, options)
     results = {}, -- {id, statusCode, reasonPhrase, payload, token, type, request_id, raw}
     requests = {}, -- {token, type, request_id, body}
     telemetry = {}, -- {token, body, samples}
-    metadata = {}, -- {token, body, keys}
+    metadata = {}, -- {token, body, keys} that handlers set
+    agent_metadata = {}, -- the same that the agent tells of itself
     unexpected = {}, -- what no agent should send, each in words
     deliver = {}, -- type → the reply to its command requests (default "[]"), or a
     -- function that gives it; false: none
