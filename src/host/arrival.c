@@ -83,15 +83,17 @@ static bool is_young(const struct file_stamp *stamp, int64_t wall_ms)
   return age_ms >= 0 && age_ms <= ARRIVAL_SETTLE_MS + 1000; /* the stamp's second has begun */
 }
 
-bool arrival_allows(const struct arrival *arrival, enum arrival_writer writer,
-                    const struct arrival_look *look)
+bool arrival_allows(const struct arrival *arrival, const struct file_stamp *stamp,
+                    enum arrival_writer writer, const struct arrival_look *look)
 {
   if (look->haste == ARRIVAL_REGARDLESS)
     return true;
   if (writer != ARRIVAL_WRITER_UNKNOWN)
     return writer == ARRIVAL_NO_WRITER;
-  if (arrival->hints & WATCH_WRITTEN)
+  if (arrival->hints & WATCH_WRITTEN || !file_stamp_equals(&arrival->seen, stamp))
     return false;
+  if (!stamp->size) /* cut to be written anew, most often, which is told of a moment later */
+    return is_settled(arrival, look->now_ms);
   if (look->haste == ARRIVAL_AT_ONCE)
     return true;
   if (look->haste == ARRIVAL_FIRST && !is_young(&arrival->seen, look->wall_ms))

@@ -71,9 +71,9 @@ void arrival_hint_lost(struct arrival *arrival);
 bool arrival_wants_reading(struct arrival *arrival, const struct file_stamp *stamp,
                            const struct arrival_look *look);
 
-/* It is open: whether it may be taken. */
-bool arrival_allows(const struct arrival *arrival, enum arrival_writer writer,
-                    const struct arrival_look *look);
+/* It is open, and looks like this: whether it may be taken. */
+bool arrival_allows(const struct arrival *arrival, const struct file_stamp *stamp,
+                    enum arrival_writer writer, const struct arrival_look *look);
 
 /* It was taken (or found faulty) as it was with this stamp. */
 void arrival_took(struct arrival *arrival, const struct file_stamp *stamp, int64_t now_ms);

@@ -15,8 +15,8 @@
  * loaded, or after 10 s as an error with the status 75.
  *
  * An endpoint is a token or the beginning of one. Tokens go out shortened, as in the log, and
- * no other secret goes out; times are ISO 8601, UTC. A command that runs has "progress", {"percent",
- * "text"}, where its handler has said it. A command's texts (its element, payload,
+ * no other secret goes out; times are ISO 8601, UTC. A command that runs has "progress",
+ * {"percent", "text"}, where its handler has said it. A command's texts (its element, payload,
  * saved) go out as texts, for the spelling of their numbers to survive.
  *
  *   control_answers_create → … → control_answers_close → journal_close →

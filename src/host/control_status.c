@@ -121,11 +121,12 @@ json_t *control_status(const struct control_sources *sources, int64_t started_ms
   json_t *problems = faults(sources, handlers);
   size_t more;
   json_t *running = handlers_running(sources->handlers, RUNNING_MAX, &more);
-  json_t *status = json_pack("{s:s,s:i,s:I,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "version", KAALUA_VERSION,
-                   "pid", (int)getpid(), "uptime_s", (json_int_t)((now_ms - started_ms) / 1000),
+  json_t *status = json_pack("{s:s,s:i,s:I,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "version",
+                   KAALUA_VERSION, "pid", (int)getpid(), "uptime_s", (json_int_t)((now_ms - started_ms) / 1000),
                    "state", plain_text(sources->config->state), "connection",
                    connection(sources, started_ms, now_ms), "endpoints", count(sources->config->token_count), "handlers", handlers,
-                   "commands", commands(&counts), "running", running, "since_start", since_start(&counts), "outbox",
+                   "commands", commands(&counts), "running", running,
+                   "since_start", since_start(&counts), "outbox",
                    outbox(&counts), "journal", journal(sources), "faults", problems);
   json_object_set_new(status, "confinement", confinement_report(sources->workplace));
   return status;

@@ -96,6 +96,15 @@ bool exclusion_take(struct exclusions *exclusions, struct exclusion_seat *seat, 
   return true;
 }
 
+void exclusion_take_again(struct exclusions *exclusions, struct exclusion_seat *seat,
+                          const char *name, int64_t now_ms)
+{
+  if (seat->held || is_held(exclusions, name))
+    return;
+  seat->held = memory_text(name);
+  seat->since_ms = now_ms - EXCLUSION_TURN_MS;
+}
+
 bool exclusion_holds(const struct exclusion_seat *seat, const char *name)
 {
   return seat->held && !strcmp(seat->held, name);

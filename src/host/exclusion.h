@@ -54,6 +54,11 @@ bool exclusion_take(struct exclusions *exclusions, struct exclusion_seat *seat, 
 /* Whether it holds the name: what it had taken on already may be begun. */
 bool exclusion_holds(const struct exclusion_seat *seat, const char *name);
 
+/* A seat that has released the name finds, before anybody else could take it, that something
+ * of its work runs on: holds it again, and takes on no more while others wait. */
+void exclusion_take_again(struct exclusions *exclusions, struct exclusion_seat *seat,
+                          const char *name, int64_t now_ms);
+
 /* It has no work any more. */
 void exclusion_release(struct exclusions *exclusions, struct exclusion_seat *seat);
 

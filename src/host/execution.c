@@ -248,6 +248,7 @@ static void launch(struct execution *execution, const struct workplace *workplac
       .received = on_received,
       .ended = on_ended,
       .gone = on_gone,
+      .witness = request->detach ? NULL : execution->caller.witness,
       .context = execution,
   };
   struct error error = {0};

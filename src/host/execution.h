@@ -14,6 +14,7 @@ struct execution;
 TAILQ_HEAD(executions, execution);
 
 struct execution_caller {
+  struct process_witness *witness; /* of the program, or NULL */
   void *context;
   /* The WORKER_EXECUTED frame for the worker; borrowed. Never called from
    * within execution_start(). */

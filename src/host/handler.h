@@ -1,6 +1,7 @@
 /* One entry of the table of handlers, and what its parts share: host/handlers.c keeps
- * the table, host/handler_workers.c starts and ends workers, host/handler_commands.c runs
- * commands, host/handler_ticks.c has ticks called, host/handler_files.c takes the files in,
+ * the table, host/handler_workers.c starts and ends workers, host/handler_turns.c has those
+ * with one exclusive name take turns, host/handler_commands.c runs commands,
+ * host/handler_ticks.c has ticks called, host/handler_files.c takes the files in,
  * host/handler_scan.c looks for them, host/handler_kept.c has their last good versions kept
  * across restarts. */
 #ifndef KAALUA_HOST_HANDLER_H
@@ -33,6 +34,8 @@ struct tick_faults {
   int64_t not_shown;
 };
 
+struct remains;
+
 struct handler {
   TAILQ_ENTRY(handler) link;
   struct handlers *table;
@@ -41,6 +44,8 @@ struct handler {
   struct crew crew;        /* its workers: of the current version, or of one before while they
                               have work */
   struct exclusion_seat seat; /* for the name that its contract says */
+  LIST_HEAD(, remains) remains; /* processes of workers that are over, or may be */
+  size_t dying; /* exclusive workers that are over and whose processes are not gone */
   struct version *candidate;
   struct worker *loading;  /* of the candidate */
   uint64_t seen_hash;      /* of the content that was tried last */
@@ -113,8 +118,8 @@ bool handler_is_asked_for(const struct handler *handler);
 
 /* The workers' part (host/handler_workers.c) */
 
-/* Puts a version in service, which is kept, with the worker that has loaded it: the workers
- * of the one before are recalled. Ends the quarantine. */
+/* Puts a version in service, which is kept by reference, with the worker that has loaded it
+ * (NULL: none): the workers of the one before are recalled. Ends the quarantine. */
 void handler_serve(struct handler *handler, struct version *version, struct worker *worker);
 
 /* Its file is gone: nothing more is begun by the workers that it has. */
@@ -130,9 +135,6 @@ struct worker *handler_start_worker(struct handler *handler, struct version *ver
 int handler_need_worker(struct handler *handler, struct crew_place *place, bool for_command,
                         struct error *error);
 
-/* Whether it may have more work, or has to wait for its turn under an exclusive name. */
-bool handler_takes_turn(struct handler *handler);
-
 /* Something is off its place, or did not take it: workers that leave are ended, and where
  * there is no work the exclusive name is free and idle times run. */
 void handler_settle(struct handler *handler);
@@ -147,7 +149,31 @@ void handler_bury(struct handlers *handlers, struct worker *worker);
 /* The callbacks of timers. */
 void handler_workers_idle(void *handler);
 void handler_workers_bury(void *handlers);
-void handler_workers_turn(void *handlers);
+
+/* The part of the turns under an exclusive name (host/handler_turns.c) */
+
+/* Whether it may have more work, or has to wait for its turn. */
+bool handler_takes_turn(struct handler *handler);
+
+/* Frees the name where nothing of it runs any more. */
+void handler_yield(struct handler *handler);
+
+/* Whether nothing runs any more, or ends still. */
+bool handler_is_at_rest(const struct handler *handler);
+
+/* The callback of the timer. */
+void handler_turns_call(void *handlers);
+
+/* A worker is about to be started: the witness is for it. Then it was started, or not (NULL);
+ * its version's contract is known; it is over, and its process about to be. */
+struct remains *handler_watch(struct handler *handler);
+struct process_witness *handler_witness(struct remains *remains);
+void handler_watch_begins(struct remains *remains, const struct worker *worker);
+void handler_know_worker(struct handler *handler, const struct worker *worker);
+void handler_watch_end(struct handler *handler, const struct worker *worker);
+
+/* The handler is about to be freed. */
+void handler_forget_remains(struct handler *handler);
 
 /* The commands' part (host/handler_commands.c) */
 

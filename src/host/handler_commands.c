@@ -213,7 +213,8 @@ void handler_commands_retry(struct handlers *handlers)
 static struct crew_place *take_place(struct handler *handler, const struct command *command)
 {
   const char *name = handler->current->exclusive;
-  bool has_turn = (name && exclusion_holds(&handler->seat, name)) || handler_takes_turn(handler);
+  bool has_turn = (name && !handler->dying && exclusion_holds(&handler->seat, name)) ||
+                  handler_takes_turn(handler);
   if (!has_turn)
     crew_withdraw(&handler->crew, command->key.endpoint);
   return has_turn ? crew_take(&handler->crew, command->key.endpoint) : NULL;

@@ -264,7 +264,7 @@ static bool take_removal(struct handler *handler)
     set_fault(handler, NULL, NULL);
     handlers->ports.room(handlers->ports.context, handler->type);
   }
-  if (!handler->in_flight && !handler->ticks.is_out)
+  if (handler_is_at_rest(handler))
     handler_remove(handler);
   return was_served;
 }

@@ -19,6 +19,13 @@ enum {
   RETRY_MS = 1000, /* of what could not be started */
 };
 
+/* An event of the time of a look, given to sources_hint() behind it. */
+struct late_event {
+  char *folder;
+  char *name;
+  unsigned what;
+};
+
 struct handler_scan {
   struct handlers *handlers;
   struct watch *watch;
@@ -27,6 +34,9 @@ struct handler_scan {
   int64_t rest_ms; /* no event brings a look before this */
   bool at_once;
   bool is_blind, was_blind; /* inotify cannot be had */
+  bool is_looking;
+  struct late_event *late;
+  size_t late_count;
 };
 
 static void plan(struct handler_scan *scan, int64_t at_ms)
@@ -35,11 +45,23 @@ static void plan(struct handler_scan *scan, int64_t at_ms)
   loop_timer_set(scan->timer, at_ms);
 }
 
+static void keep_late(struct handler_scan *scan, const char *folder, const char *name,
+                      unsigned what)
+{
+  scan->late = memory_resized(scan->late, (scan->late_count + 1) * sizeof *scan->late);
+  scan->late[scan->late_count++] =
+      (struct late_event){memory_text(folder), memory_text(name), what};
+}
+
 static void on_event(void *context, const char *folder, const char *name, unsigned what)
 {
   struct handler_scan *scan = context;
   if (scan->handlers->stopping || !scan->handlers->started)
     return;
+  if (scan->is_looking) {
+    keep_late(scan, folder, name, what);
+    return;
+  }
   sources_hint(scan->handlers->sources, folder, name, what);
   if (what == WATCH_WRITTEN)
     return; /* its close is told of, too */
@@ -65,6 +87,35 @@ static bool watch_folder(struct handler_scan *scan, const char *folder, const ch
 static void on_folder(void *context, const char *path)
 {
   watch_folder(context, path, NULL);
+}
+
+static bool on_is_written(void *context, const char *path)
+{
+  struct handler_scan *scan = context;
+  watch_catch_up(scan->watch);
+  for (size_t i = 0; i < scan->late_count; i++) {
+    const struct late_event *late = &scan->late[i];
+    size_t size = strlen(late->folder);
+    if (late->what & WATCH_LOST ||
+        (late->what & (WATCH_WRITTEN | WATCH_CLOSED) && !strncmp(path, late->folder, size) &&
+         path[size] == '/' && !strcmp(path + size + 1, late->name)))
+      return true;
+  }
+  return false;
+}
+
+static void tell_late(struct handler_scan *scan)
+{
+  struct late_event *late = scan->late;
+  size_t count = scan->late_count;
+  scan->late = NULL;
+  scan->late_count = 0;
+  for (size_t i = 0; i < count; i++) {
+    on_event(scan, late[i].folder, late[i].name, late[i].what);
+    free(late[i].folder);
+    free(late[i].name);
+  }
+  free(late);
 }
 
 /* The folder that holds a name, or where it is missing the nearest one above. */
@@ -132,15 +183,18 @@ static void on_look(void *context)
 {
   struct handler_scan *scan = context;
   struct handlers *handlers = scan->handlers;
-  const struct sources_ports ports = {.context = scan, .folder = on_folder};
+  const struct sources_ports ports = {
+      .context = scan, .folder = on_folder, .is_written = on_is_written};
   int64_t began_ms = clock_monotonic_ms();
   scan->was_blind = scan->is_blind;
   scan->is_blind = false;
+  scan->is_looking = true;
   watch_begin(scan->watch);
   watch_parents(scan);
   int64_t due_ms = sources_look(handlers->sources,
                                 scan->at_once ? ARRIVAL_AT_ONCE : ARRIVAL_CAREFUL, &ports);
   watch_end(scan->watch);
+  scan->is_looking = false;
   scan->at_once = false;
   tell_directory_faults(handlers);
   handler_files_take(handlers);
@@ -151,6 +205,7 @@ static void on_look(void *context)
     plan(scan, INT64_MAX);
   else
     plan(scan, due_ms < next_ms ? due_ms : next_ms);
+  tell_late(scan);
 }
 
 struct handler_scan *handler_scan_create(struct handlers *handlers)

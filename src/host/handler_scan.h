@@ -2,7 +2,8 @@
  * when something that waits is due, and periodically, as events are only hints. Part of the
  * table of handlers (host/handler.h).
  *
- *   handler_scan_create → handler_scan_now at start → … handler_scan_stop → handler_scan_destroy */
+ *   handler_scan_create → handler_scan_now at start → … → handler_scan_stop
+ *   → handler_scan_destroy */
 #ifndef KAALUA_HOST_HANDLER_SCAN_H
 #define KAALUA_HOST_HANDLER_SCAN_H
 

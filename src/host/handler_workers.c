@@ -65,17 +65,11 @@ static void see_off(struct handler *handler)
   handler_ticks_go_on(handler);
 }
 
-static void yield(struct handler *handler)
-{
-  if (crew_rests(&handler->crew))
-    exclusion_release(&handler->table->exclusions, &handler->seat);
-}
-
 void handler_settle(struct handler *handler)
 {
   see_off(handler);
   rest(handler);
-  yield(handler);
+  handler_yield(handler);
 }
 
 void handler_go_on(struct handler *handler)
@@ -83,26 +77,7 @@ void handler_go_on(struct handler *handler)
   see_off(handler);
   rest(handler);
   handler->table->ports.room(handler->table->ports.context, handler->type);
-  yield(handler);
-}
-
-bool handler_takes_turn(struct handler *handler)
-{
-  const char *name = handler->current->exclusive;
-  return !name || exclusion_take(&handler->table->exclusions, &handler->seat, name,
-                                 clock_monotonic_ms());
-}
-
-/* Each that waits for a name tries again; a tick goes first, as there is but one. */
-void handler_workers_turn(void *context)
-{
-  struct handlers *handlers = context;
-  struct exclusion_seat *seat;
-  while ((seat = exclusion_next(&handlers->exclusions))) {
-    struct handler *handler = seat->owner;
-    handler_ticks_due(handler);
-    handlers->ports.room(handlers->ports.context, handler->type);
-  }
+  handler_yield(handler);
 }
 
 static void recall_leavers(struct handler *handler)
@@ -143,10 +118,14 @@ void handler_serve(struct handler *handler, struct version *version, struct work
   handler->deaths = 0;
   crew_change(&handler->crew, &rules);
   recall_leavers(handler);
-  crew_join(&handler->crew, worker, clock_monotonic_ms());
+  if (worker) {
+    crew_join(&handler->crew, worker, clock_monotonic_ms());
+    handler_know_worker(handler, worker);
+  }
   handler_settle(handler);
   handler_ticks_start(handler);
-  retire_new(handler, worker);
+  if (worker)
+    retire_new(handler, worker);
 }
 
 static void on_telemetry(void *context, const char *endpoint, const char *samples, size_t size)
@@ -171,6 +150,7 @@ static void on_over(void *context, struct worker *worker, enum worker_end end, c
   }
   if (place)
     crew_vacate(&handler->crew, place);
+  handler_watch_end(handler, worker);
   if (handler->loading == worker)
     handler->loading = NULL;
   handler_bury(handler->table, worker);
@@ -194,14 +174,19 @@ struct worker *handler_start_worker(struct handler *handler, struct version *ver
       .metadata = on_metadata,
       .over = on_over,
   };
+  struct remains *remains = handler_watch(handler);
   const struct worker_options options = {
       .purpose = WORKER_HANDLER,
       .settings = json_object_get(handler->table->settings, handler->type),
       .ceiling = ceiling_of(handler->table->ceiling, handler->type),
       .places = handler->table->places,
+      .witness = handler_witness(remains),
       .may_lack_marks = may_lack_marks,
   };
-  return worker_start(handler->table->workplace, version, &options, &ports, error);
+  struct worker *worker =
+      worker_start(handler->table->workplace, version, &options, &ports, error);
+  handler_watch_begins(remains, worker);
+  return worker;
 }
 
 /* It loaded the file while the disk was full. */

@@ -51,6 +51,7 @@ struct handler *handler_add(struct handlers *handlers, char *type)
   handler->table = handlers;
   handler->type = type;
   crew_init(&handler->crew);
+  LIST_INIT(&handler->remains);
   exclusion_join(&handlers->exclusions, &handler->seat, handler);
   handler->idle = loop_timer_create(handlers->workplace->loop, handler_workers_idle, handler);
   handler->tick = loop_timer_create(handlers->workplace->loop, handler_ticks_due, handler);
@@ -66,6 +67,7 @@ void handler_remove(struct handler *handler)
   TAILQ_FOREACH(place, &handler->crew.places, link)
     worker_destroy(place->worker);
   crew_clear(&handler->crew);
+  handler_forget_remains(handler);
   exclusion_part(&handler->table->exclusions, &handler->seat);
   version_drop(handler->current);
   loop_timer_destroy(handler->idle);
@@ -105,7 +107,7 @@ struct handlers *handlers_create(const struct workplace *workplace,
   SLIST_INIT(&handlers->graves);
   handlers->scan = handler_scan_create(handlers);
   handlers->bury = loop_timer_create(workplace->loop, handler_workers_bury, handlers);
-  handlers->turn = loop_timer_create(workplace->loop, handler_workers_turn, handlers);
+  handlers->turn = loop_timer_create(workplace->loop, handler_turns_call, handlers);
   exclusions_init(&handlers->exclusions, on_turn, handlers);
   return handlers;
 }

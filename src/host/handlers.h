@@ -1,5 +1,5 @@
-/* The table of handlers: which version serves each command type, the worker
- * that runs it, and what is wrong with the files that do not load. It watches the
+/* The table of handlers: which version serves each command type, the workers
+ * that run it, and what is wrong with the files that do not load. It watches the
  * handler directories (host/sources.h), loads a new or changed file in a worker of
  * its own, and makes it current only when its contract holds; a faulty file
  * leaves the last good version in service. A handler's tick is called at its

@@ -36,10 +36,11 @@ static json_t *progress_of(const struct worker_running *running)
   if (!running->text)
     return NULL;
   json_t *progress = json_object();
-  bool is_whole = running->percent == (double)(int)running->percent;
-  if (running->percent >= 0)
+  double percent = running->percent;
+  bool is_whole = percent == (double)(int)percent;
+  if (percent >= 0)
     json_object_set_new(progress, "percent",
-                        is_whole ? json_integer((int)running->percent) : json_real(running->percent));
+                        is_whole ? json_integer((int)percent) : json_real(percent));
   if (*running->text)
     json_object_set_new(progress, "text", json_string(running->text));
   return progress;
@@ -62,10 +63,10 @@ json_t *handlers_progress(const struct handlers *handlers, const struct command_
 static json_t *entry_of(const struct worker_running *running)
 {
   const struct command_key *key = &running->command->key;
+  json_int_t for_s = (clock_monotonic_ms() - running->began_ms) / 1000;
   json_t *entry = json_pack("{s:s,s:I,s:s,s:I,s:o*}", "type", key->type, "id", (json_int_t)key->id,
                             "endpoint", LOG_TOKEN(key->endpoint), "for_s",
-                            (json_int_t)((clock_monotonic_ms() - running->began_ms) / 1000), "progress",
-                            progress_of(running));
+                            for_s, "progress", progress_of(running));
   if (running->is_cancelled)
     json_object_set_new(entry, "cancelled", json_true());
   return entry;

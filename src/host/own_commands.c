@@ -123,10 +123,10 @@ static void end_too_late(struct cancel *cancel, const char *state, int status, c
     end_cancelled(cancel, cancel->state ? cancel->state : "done");
     return;
   }
-  char *text = memory_format("%s %lld has ended: %d %s", cancel->type, (long long)cancel->id, status,
-                             reason);
-  end_cancel(cancel, 409, text,
-             json_pack("{s:s,s:i,s:s}", "state", state, "statusCode", status, "reasonPhrase", reason));
+  char *text = memory_format("%s %lld has ended: %d %s", cancel->type, (long long)cancel->id,
+                             status, reason);
+  end_cancel(cancel, 409, text, json_pack("{s:s,s:i,s:s}", "state", state, "statusCode", status,
+                                          "reasonPhrase", reason));
 }
 
 static void end_unknown(struct cancel *cancel)
@@ -200,8 +200,8 @@ static void look(struct cancel *cancel)
 
 void own_commands_look(struct own_commands *own)
 {
-  struct cancel *next;
-  for (struct cancel *cancel = TAILQ_FIRST(&own->cancels); cancel && !own->is_closed; cancel = next) {
+  struct cancel *cancel = TAILQ_FIRST(&own->cancels), *next;
+  for (; cancel && !own->is_closed; cancel = next) {
     next = TAILQ_NEXT(cancel, link);
     look(cancel);
   }

@@ -146,10 +146,10 @@ static void hold(struct source_entry *entry, bool is_held, int64_t now_ms)
 
 /* The file is open. Returns whether its content is another one. */
 static bool take_open(struct source_entry *entry, struct source_reader *reader,
-                      const struct arrival_look *look)
+                      const struct arrival_look *look, const struct sources_ports *ports)
 {
   struct file_stamp stamp = file_stamp_of(&reader->status);
-  bool may_take = arrival_allows(&entry->arrival, reader->writer, look);
+  bool may_take = arrival_allows(&entry->arrival, &stamp, reader->writer, look);
   hold(entry, !may_take && (reader->writer == ARRIVAL_WRITER ||
                             entry->arrival.hints & WATCH_WRITTEN), look->now_ms);
   if (!may_take)
@@ -164,13 +164,18 @@ static bool take_open(struct source_entry *entry, struct source_reader *reader,
     return take_fault(entry, &stamp, memory_text(strerror(-error)), look->now_ms);
   if (!text)
     return false; /* it changed while it was read */
+  if (reader->writer == ARRIVAL_WRITER_UNKNOWN && ports && ports->is_written &&
+      ports->is_written(ports->context, entry->file.path)) {
+    free(text);
+    return false;
+  }
   bool is_first = !entry->arrival.is_taken;
   arrival_took(&entry->arrival, &stamp, look->now_ms);
   return replace(&entry->file, text, size, NULL) || is_first;
 }
 
 static bool look_at_entry(struct source_entry *entry, const struct file_stamp *stamp,
-                          const struct arrival_look *look)
+                          const struct arrival_look *look, const struct sources_ports *ports)
 {
   if (!arrival_wants_reading(&entry->arrival, stamp, look))
     return false;
@@ -185,7 +190,7 @@ static bool look_at_entry(struct source_entry *entry, const struct file_stamp *s
     return false; /* gone since it was listed */
   if (rc < 0)
     return take_fault(entry, stamp, memory_text(strerror(-rc)), look->now_ms);
-  bool changed = take_open(entry, &reader, look);
+  bool changed = take_open(entry, &reader, look, ports);
   source_reader_close(&reader);
   return changed;
 }
@@ -263,7 +268,7 @@ bool source_directory_look(struct source_directory *directory, const struct arri
       entry->is_there = true;
       if (directory->has_appeared)
         arrival_hint(&entry->arrival, WATCH_APPEARED);
-      changed |= look_at_entry(entry, &listing.files[i].stamp, look);
+      changed |= look_at_entry(entry, &listing.files[i].stamp, look, ports);
     }
     changed |= drop_gone(directory, look);
     directory->has_appeared = false;

@@ -1,6 +1,6 @@
 /* Opens a file of a handler directory and reads it in one piece. While it is open nobody
- * can begin to write to it, where the kernel grants a lease (a local file system, and a
- * file of this user or this process root's); who would waits for the few microseconds. */
+ * can begin to write to it, where the kernel grants a lease: on a local file system, to the
+ * file's owner and who has CAP_LEASE. Who would write waits for these few microseconds. */
 #ifndef KAALUA_HOST_SOURCE_READER_H
 #define KAALUA_HOST_SOURCE_READER_H
 

@@ -43,6 +43,9 @@ struct sources_ports {
   void *context;
   /* A folder is listed next: the time to watch it. */
   void (*folder)(void *context, const char *path);
+  /* A file was read that somebody may have begun to write to, as the kernel does not say:
+   * whether an event that sources_hint() was not given yet tells so. May be NULL. */
+  bool (*is_written)(void *context, const char *path);
 };
 
 /* Copies the paths. Returns owned. */

@@ -288,7 +288,8 @@ void work_fill_handlers_ports(struct work *work, struct handlers_ports *ports)
 
 void work_fill_own_ports(struct work *work, struct own_commands_ports *ports)
 {
-  *ports = (struct own_commands_ports){.context = work, .finished = on_finished, .room = on_own_room};
+  *ports = (struct own_commands_ports){
+      .context = work, .finished = on_finished, .room = on_own_room};
 }
 
 void work_init(struct work *work, const struct work_owner *owner)

@@ -63,6 +63,7 @@ static int open_process(struct worker *worker, const struct workplace *workplace
       .presence_fd = workplace->presence_fd,
       .marks_fd = worker->marks ? marks_file_fd(worker->marks) : 0,
       .descriptors_fd = descriptors,
+      .witness = worker->witness,
       .received = worker_on_received,
       .ended = worker_on_ended,
       .context = worker,
@@ -130,6 +131,7 @@ struct worker *worker_start(const struct workplace *workplace, struct version *v
                             struct error *error)
 {
   struct worker *worker = memory_zeroed(1, sizeof *worker);
+  worker->witness = options->witness;
   if (open_marks(worker, workplace, options, error) < 0 ||
       open_process(worker, workplace, options->purpose, error) < 0) {
     marks_file_release(worker->marks);

@@ -6,8 +6,8 @@
  *                              worker_tick … → ticked(…) …
  *
  * The ports are called from the loop; of the calls of this header only worker_settle(),
- * worker_interrupt(), worker_leave() and worker_cancel() call them. A port may start a worker, hand it
- * commands and interrupt it; worker_destroy() comes after a port has returned. */
+ * worker_interrupt(), worker_leave() and worker_cancel() call them. A port may start a worker,
+ * hand it commands and interrupt it; worker_destroy() comes after a port has returned. */
 #ifndef KAALUA_HOST_WORKER_H
 #define KAALUA_HOST_WORKER_H
 
@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct process_witness;
 struct worker;
 
 enum worker_purpose { WORKER_HANDLER, WORKER_CONFIGURATION };
@@ -109,6 +110,7 @@ struct worker_options {
   const json_t *settings; /* of this handler, from the configuration; NULL: none */
   const json_t *ceiling;  /* what it may need (host/ceiling.h); NULL: everything */
   const json_t *places;   /* struct config's, for faults of the settings; NULL: not known */
+  struct process_witness *witness; /* of its process and what it executes; NULL: none */
   bool may_lack_marks;    /* it is to load a file: started also where no marks can be kept (the
                              disk is full), but then it is handed no commands */
 };

@@ -12,7 +12,7 @@
 #include <string.h>
 
 /* Of a frame; only what a program is given to read is larger. */
-enum { LARGEST_BYTES = 2 * 1024 * 1024 };
+enum { LARGEST_BYTES = 5 * 1024 * 1024 };
 
 /* A native module or an escape may write to our frames. */
 static bool is_report(const json_t *report)
@@ -83,8 +83,8 @@ static bool on_progress(struct worker *worker, struct frame *frame)
   int64_t tenths = frame_get_i64(frame);
   char *text = frame_get_text(frame);
   struct job *job = worker_running_job(worker);
-  if (frame->bad || !job || job->number != number || !job->command || tenths < -1 || tenths > 1000 ||
-      strlen(text) > 256 || !utf8_is_line(text, strlen(text))) {
+  if (frame->bad || !job || job->number != number || !job->command || tenths < -1 ||
+      tenths > 1000 || strlen(text) > 256 || !utf8_is_line(text, strlen(text))) {
     free(text);
     return false;
   }
@@ -186,7 +186,8 @@ static void send_now(void *context, const void *bytes, size_t size)
 
 static bool on_exec(struct worker *worker, struct frame *frame)
 {
-  const struct execution_caller caller = {.context = worker, .answer = send_now};
+  const struct execution_caller caller = {
+      .witness = worker->witness, .context = worker, .answer = send_now};
   return worker_running_job(worker) && execution_start(&worker->executions, worker->workplace, frame,
                                                 worker->version->needs, &caller) == 0;
 }

@@ -43,6 +43,7 @@ struct worker {
   struct worker_ports ports;
   json_t *ceiling, *places; /* of its options, or NULL */
   struct process *process;
+  struct process_witness *witness; /* of it and of what it executes, or NULL */
   struct frame_reader reader;
   json_t *options;   /* of the version, as it was sent */
   struct buffer out; /* commands of this turn, sent in one write */

@@ -35,6 +35,7 @@ struct process {
   void (*received)(void *context, enum process_stream stream, const char *bytes, size_t size);
   void (*ended)(void *context, const struct worker_ending *ending);
   void (*gone)(void *context);
+  struct process_witness *witness; /* of a process that was started, or NULL */
   void *context;
 };
 
@@ -45,8 +46,14 @@ struct write {
 
 static void free_when_done(struct process *process)
 {
-  if (process->is_released && !process->open_handles)
-    free(process);
+  if (!process->is_released || process->open_handles)
+    return;
+  struct process_witness *witness = process->witness;
+  free(process);
+  if (!witness)
+    return;
+  witness->count--;
+  witness->gone(witness->context);
 }
 
 static void on_closed(uv_handle_t *handle)
@@ -268,8 +275,12 @@ struct process *process_start(struct loop *loop, const struct process_options *o
   process->context = options->context;
   process->handle.data = process;
   int rc = spawn(process, options);
-  if (rc == 0)
+  if (rc == 0) {
+    process->witness = options->witness;
+    if (process->witness)
+      process->witness->count++;
     return process;
+  }
   error_set(error, rc, "%s: %s", options->program, uv_strerror(rc));
   process_release(process);
   return NULL;

@@ -19,6 +19,14 @@
 
 struct process;
 
+/* Says when one of those that were started with it is gone, with all that was beneath it,
+ * also where it was released. Embedded; outlives them. */
+struct process_witness {
+  size_t count; /* of those that are there */
+  void (*gone)(void *context); /* one less; not from within process_start() */
+  void *context;
+};
+
 enum process_stream { PROCESS_FRAMES = WORKER_FRAMES_FD, PROCESS_STDOUT = 1, PROCESS_STDERR = 2 };
 
 struct process_options {
@@ -39,6 +47,7 @@ struct process_options {
   /* The working process has ended; all that it had written was received. NULL:
    * its leader is gone without a word. */
   void (*ended)(void *context, const struct worker_ending *ending);
+  struct process_witness *witness; /* or NULL */
   /* After `ended`: all that it had left behind is gone, too. May be NULL. */
   void (*gone)(void *context);
   void *context;

@@ -108,13 +108,10 @@ static void tell(struct watch *watch, const struct inotify_event *event)
   }
 }
 
-static void on_readable(uv_poll_t *poll, int status, int events)
+void watch_catch_up(struct watch *watch)
 {
-  struct watch *watch = poll->data;
-  (void)status;
-  (void)events;
   char *bytes = loop_scratch(watch->loop);
-  for (int reads = 0; reads < READS_MAX; reads++) {
+  for (int reads = 0; reads < READS_MAX && watch->fd >= 0; reads++) {
     ssize_t size = read(watch->fd, bytes, LOOP_SCRATCH_BYTES);
     if (size <= 0)
       return;
@@ -124,6 +121,13 @@ static void on_readable(uv_poll_t *poll, int status, int events)
       at += (ssize_t)(sizeof *event + event->len);
     }
   }
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+  (void)status;
+  (void)events;
+  watch_catch_up(poll->data);
 }
 
 static int open_inotify(struct watch *watch, struct error *error)

@@ -38,6 +38,9 @@ struct watch_ports {
 struct watch *watch_create(struct loop *loop, const struct watch_ports *ports);
 void watch_destroy(struct watch *watch); /* NULL is fine */
 
+/* Tells of what has happened so far, now: not in a later turn of the loop. */
+void watch_catch_up(struct watch *watch);
+
 void watch_begin(struct watch *watch);
 
 /* Watches the folder that the path leads to from now on. `only` (or NULL): one name in it

@@ -9,6 +9,7 @@
 #include "worker/confine_filter.h"
 
 #include <errno.h>
+#include <linux/fs.h>
 #include <linux/sched.h>
 #include <seccomp.h>
 #include <stdint.h>
@@ -44,7 +45,7 @@ static const char *const refused[] = {
     "clock_adjtime", "clock_adjtime64", "sethostname", "setdomainname", "syslog", "acct",
     "quotactl", "quotactl_fd", "nfsservctl", "vhangup", "iopl", "ioperm", "lookup_dcookie",
     /* of files what Landlock does not know: another name, owner, permission, time, length */
-    "link", "linkat", "chmod", "fchmod", "fchmodat", "chown", "chown32", "fchown", "fchown32",
+    "link", "chmod", "fchmod", "fchmodat", "chown", "chown32", "fchown", "fchown32",
     "lchown", "lchown32", "fchownat", "setxattr", "lsetxattr", "fsetxattr", "removexattr",
     "lremovexattr", "fremovexattr", "utime", "utimes", "futimesat", "utimensat",
     "utimensat_time64", "truncate", "truncate64",
@@ -78,6 +79,13 @@ static const struct {
     {"fcntl64", {1, SCMP_CMP_EQ, 15, 0}},
     {"ioctl", {1, SCMP_CMP_EQ, 0x8901, 0}},
     {"ioctl", {1, SCMP_CMP_EQ, 0x8902, 0}},
+    /* a file that is open gets its name with AT_SYMLINK_FOLLOW (worker/download.h) */
+    {"linkat", {4, SCMP_CMP_NE, 0x400, 0}},
+    /* a file's attributes, and others kept from opening it: F_SETLEASE */
+    {"ioctl", {1, SCMP_CMP_EQ, FS_IOC_SETFLAGS, 0}},
+    {"ioctl", {1, SCMP_CMP_EQ, FS_IOC_FSSETXATTR, 0}},
+    {"fcntl", {1, SCMP_CMP_EQ, 1024, 0}},
+    {"fcntl64", {1, SCMP_CMP_EQ, 1024, 0}},
     /* keys into a terminal: TIOCSTI, TIOCLINUX */
     {"ioctl", {1, SCMP_CMP_EQ, 0x5412, 0}},
     {"ioctl", {1, SCMP_CMP_EQ, 0x541c, 0}},

@@ -14,7 +14,7 @@ enum {
 };
 
 /* At most `most`, and never more than it was. */
-static int lower(int resource, rlim_t most)
+static int lower(unsigned resource, rlim_t most)
 {
   struct rlimit limit;
   if (getrlimit(resource, &limit))
@@ -30,7 +30,7 @@ static int lower(int resource, rlim_t most)
 int confine_limit_resources(void)
 {
   static const struct {
-    int resource;
+    unsigned resource;
     rlim_t most;
   } limits[] = {{RLIMIT_CORE, 0},   {RLIMIT_NOFILE, DESCRIPTORS}, {RLIMIT_MEMLOCK, 0},
                 {RLIMIT_RTPRIO, 0}, {RLIMIT_MSGQUEUE, 0}};

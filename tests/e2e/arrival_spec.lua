@@ -1,6 +1,7 @@
 -- Each way in which files arrive, through the real agent: each is taken, soon, and never
 -- half of it.
 package.path = "tests/e2e/?.lua;" .. package.path
+local uv = require "luv"
 local world = require "support.world"
 
 local folder, loop, process = world.folder, world.loop, world.process
@@ -76,6 +77,47 @@ local function count_log(agent, pattern)
   return count
 end
 
+local function in_slow_pieces(agent, platform)
+  local run = shell()
+  local path = agent.handlers .. "/hello.lua"
+  local mark = agent:mark()
+  run(("exec 3>'%s'"):format(path)) -- empty: compiles
+  run "echo \"return function() return 200, 'OK', 'half' end\" >&3"
+  loop.watch(2.5) -- longer than what is unchanged takes to settle
+  assert.are.equal("one", answer_of(platform, "hello"))
+  run "echo '-- the rest' >&3"
+  agent.process:kill "sighup" -- a look that is asked for takes it no more
+  loop.watch(2.5)
+  assert.are.equal("one", answer_of(platform, "hello"))
+  run "exec 3>&-"
+  await_answer(platform, "hello", "half")
+  assert.are.equal("half", answer_of(platform, "hello"))
+  assert.is_nil(agent:log():sub(mark):find "hello%.lua:")
+end
+
+local function in_two_writes(agent, platform)
+  local path = agent.handlers .. "/hello.lua"
+  local writer = world.run("/bin/sh", { "-c", [[
+    for n in $(seq 300); do
+      {
+        printf "return function() return 200, 'OK', 'half' end"
+        test $((n % 3)) -eq 0 || sleep 0.00$((n % 10))
+        printf " and function() return 200, 'OK', 'whole $n' end\n"
+      } >"$1"
+      test $((n % 4)) -eq 0 || sleep 0.0$((n % 3))
+    done]], "sh", path })
+  local answers_seen, count = {}, 0
+  while not writer.ended do
+    local answer = answer_of(platform, "hello")
+    assert.is_truthy(answer == "one" or tostring(answer):find "^whole", tostring(answer))
+    count = count + (answers_seen[answer] and 0 or 1)
+    answers_seen[answer] = true
+  end
+  await_answer(platform, "hello", "whole 300")
+  assert.is_true(count > 10, ("only %d versions were seen"):format(count))
+  assert.is_nil(agent:log():find "hello%.lua:")
+end
+
 describe("a file that arrives", function()
   local agent, platform, upload
 
@@ -99,27 +141,14 @@ describe("a file that arrives", function()
     folder.write(agent.handlers .. "/hello.lua", answers "two")
     await_answer(platform, "hello", "two")
     assert_told(platform, "hello", function(value)
-      sh("sed -i \"s/'OK', .*\\\" /'OK', \\\"$2\\\" /\" \"$1\"", agent.handlers .. "/hello.lua", value)
+      sh("sed -i \"s/'OK', .*\\\" /'OK', \\\"$2\\\" /\" \"$1\"",
+        agent.handlers .. "/hello.lua", value)
     end)
     assert.are.equal(0, count_log(agent, "removed"))
   end)
 
   it("in slow pieces is taken once it is closed, however long that is", function()
-    local run = shell()
-    local path = agent.handlers .. "/hello.lua"
-    local mark = agent:mark()
-    run(("exec 3>'%s'"):format(path)) -- empty: compiles
-    run "echo \"return function() return 200, 'OK', 'half' end\" >&3"
-    loop.watch(2.5) -- longer than what is unchanged takes to settle
-    assert.are.equal("one", answer_of(platform, "hello"))
-    run "echo '-- the rest' >&3"
-    agent.process:kill "sighup" -- a look that is asked for takes it no more
-    loop.watch(2.5)
-    assert.are.equal("one", answer_of(platform, "hello"))
-    run "exec 3>&-"
-    await_answer(platform, "hello", "half")
-    assert.are.equal("half", answer_of(platform, "hello"))
-    assert.is_nil(agent:log():sub(mark):find "hello%.lua:")
+    in_slow_pieces(agent, platform)
   end)
 
   it("new and in slow pieces has no answer before it is closed", function()
@@ -140,12 +169,17 @@ describe("a file that arrives", function()
     agent:await_log "handler directories are well again"
   end)
 
+  it("in two writes again and again never answers by the first of them", function()
+    in_two_writes(agent, platform)
+  end)
+
   it("with cp -r of a directory is taken with its libraries", function()
     folder.make(upload .. "/lib")
     folder.make(upload .. "/lib/drivers")
     folder.write(upload .. "/lib/drivers/valve.lua", "return 'valve'")
     folder.write(upload .. "/lib/lamp.lua", "return require 'drivers.valve' .. ' and lamp'")
-    folder.write(upload .. "/both.lua", "local v = require 'lamp' return function() return 200, 'OK', v end")
+    folder.write(upload .. "/both.lua",
+      "local v = require 'lamp' return function() return 200, 'OK', v end")
     folder.write(upload .. "/hello.lua", answers "two")
     sh("cp -r \"$1\"/. \"$2\"", upload, agent.handlers)
     await_answer(platform, "hello", "two")
@@ -163,7 +197,8 @@ describe("a file that arrives", function()
     end
     folder.make(upload .. "/lib")
     folder.write(upload .. "/lib/lamp.lua", "return 'lamp'")
-    folder.write(upload .. "/hello.lua", "local l = require 'lamp' return function() return 200, 'OK', l end")
+    folder.write(upload .. "/hello.lua",
+      "local l = require 'lamp' return function() return 200, 'OK', l end")
     sh("rsync -a --delete \"$1\"/ \"$2\"/", upload, agent.handlers)
     await_answer(platform, "hello", "lamp")
     for _, options in ipairs { "-a", "-a --inplace", "-a --delay-updates" } do
@@ -188,7 +223,8 @@ describe("a file that arrives", function()
   it("with tar is taken", function()
     folder.make(upload .. "/lib")
     folder.write(upload .. "/lib/lamp.lua", "return 'lamp'")
-    folder.write(upload .. "/hello.lua", "local l = require 'lamp' return function() return 200, 'OK', l end")
+    folder.write(upload .. "/hello.lua",
+      "local l = require 'lamp' return function() return 200, 'OK', l end")
     sh("tar -C \"$1\" -c . | tar -C \"$2\" -x", upload, agent.handlers)
     await_answer(platform, "hello", "lamp")
   end)
@@ -237,6 +273,70 @@ describe("a file that arrives", function()
       assert.is_truthy(answer == "one" or tostring(answer):find "^n%d+$", tostring(answer))
     end
     await_answer(platform, "hello", "n100")
+  end)
+end)
+
+describe("a file of root's, for an agent of another user", function()
+  local USER = 65534
+  local agent, platform, state
+
+  -- To whom the kernel does not say who has it open. The capability is for the test's folders,
+  -- which are closed to other users; SQLite's are asked for without it.
+  before_each(function()
+    local broker = world.broker()
+    platform = world.platform(broker.port)
+    agent = world.agent { url = "mqtt://127.0.0.1:" .. broker.port,
+      handlers = { hello = answers "one" } }
+    local program = "/usr/bin/setpriv"
+    local arguments = { "--reuid", tostring(USER), "--regid", tostring(USER), "--clear-groups",
+      "--inh-caps", "+dac_override", "--ambient-caps", "+dac_override" }
+    local probe = { table.unpack(arguments) }
+    probe[#probe + 1] = "true"
+    if process.run(program, probe) ~= 0 then
+      agent = nil
+      return
+    end
+    state = assert(uv.fs_mkdtemp "/var/tmp/kaalua-e2e.XXXXXX")
+    assert(uv.fs_chown(state, USER, USER))
+    for i, argument in ipairs(agent.arguments) do
+      if argument == agent.state then
+        agent.arguments[i] = state
+      end
+    end
+    arguments[#arguments + 1] = agent.program
+    table.move(agent.arguments, 1, #agent.arguments, #arguments + 1, arguments)
+    agent.process = process.start(program, arguments)
+    agent:await_connected()
+    assert.are.equal("one", answer_of(platform, "hello"))
+  end)
+  after_each(function()
+    world.clear()
+    if state then
+      folder.remove(state)
+    end
+  end)
+
+  for what, run in pairs { ["slow pieces"] = in_slow_pieces, ["two writes"] = in_two_writes } do
+    it("in " .. what .. " is never taken by half", function()
+      if not agent then
+        pending "no other user to be: root is needed"
+        return
+      end
+      run(agent, platform)
+    end)
+  end
+
+  it("is taken soon, too", function()
+    if not agent then
+      pending "no other user to be: root is needed"
+      return
+    end
+    assert_told(platform, "hello", function(value)
+      folder.write(agent.handlers .. "/hello.lua", answers(value))
+    end)
+    assert_told(platform, "hello", function(value)
+      agent:save("hello", answers(value))
+    end)
   end)
 end)
 
@@ -544,7 +644,8 @@ describe("a library", function()
     local agent, platform = world.connected { handlers = {
       direct = "local v = require 'valve' return function() return 200, 'OK', v end",
       indirect = "local p = require('pipe') return function() return 200, 'OK', p end",
-      dynamic = "local n = 'val' local v = require(n .. 've') return function() return 200, 'OK', v end",
+      dynamic = "local n = 'val' local v = require(n .. 've') "
+        .. "return function() return 200, 'OK', v end",
       none = "-- require 'valve'\nreturn function() return 200, 'OK', 'none' end",
       other = "local l = require 'lamp' return function() return 200, 'OK', l end",
       ["lib/valve"] = "return 'one'",

@@ -270,8 +270,8 @@ describe("a handler with four workers", function()
     scene:await("begin", 4)
     scene.agent.process:kill "sigkill"
     scene.agent.process:await_end()
+    scene.agent:start():await_connected() -- its workers are gone
     scene:open "go"
-    scene.agent:start():await_connected()
     local interrupted = 0
     for _, result in pairs(scene:await_all("quad", 1, 12)) do
       interrupted = interrupted + (result.statusCode == 500 and 1 or 0)
@@ -465,6 +465,46 @@ describe("handlers with one exclusive name", function()
     assert.are.same({ "one", "two", "two" },
       { of_a["T1 1"].payload, of_a["T1 2"].payload, of_a["T1 3"].payload })
     scene:await_all("b", 11, 12)
+  end)
+
+  it("wait until a worker that was ended is gone, and what it executes", function()
+    local scene = create()
+    scene:start {
+      a = scene:source(BUS .. ", timeout_s = 0.5", [[if c.id == 1 then
+          assert(kaa.exec { "/bin/sleep", "41.7" }) else kaa.sleep(60) end]])
+        :gsub("timeout_s = 60, ", ""):gsub("write =", "exec = true, write ="),
+      b = scene:source(BUS),
+    }
+    for id = 1, 2 do
+      local mark = #scene:ids "begin"
+      scene:push("a", id, id)
+      scene:await("begin", mark + 1)
+      local leaders = loop.await("what leads it", function()
+        local found = {}
+        for _, each in ipairs(scene.agent:descendants()) do
+          found[#found + 1] = each.name:find "leader" and each.pid or nil
+        end
+        return #found == 3 - id and found
+      end)
+      local stopped = math.max(table.unpack(leaders)) -- the program's, and then the worker's
+      os.execute("kill -STOP " .. stopped)
+      assert.are.equal(504, scene.platform:await_result("a", id).statusCode)
+      scene:push("b", 10 + id, 10 + id)
+      loop.watch(0.5)
+      assert.are.equal(mark + 1, #scene:ids "begin")
+      os.execute("kill -CONT " .. stopped)
+      assert.are.equal(200, scene.platform:await_result("b", 10 + id).statusCode)
+      loop.await("b's worker alone", function()
+        local count = 0
+        for _, each in ipairs(scene.agent:descendants()) do
+          count = count + (each.name:find "leader" and 1 or 0)
+        end
+        return count == 1
+      end)
+      scene.agent.process:kill "sigkill"
+      scene.agent.process:await_end()
+      scene.agent:start():await_connected()
+    end
   end)
 
   it("go on when the one that runs crashes, or its file goes", function()

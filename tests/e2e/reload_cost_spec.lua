@@ -16,7 +16,8 @@ end
 
 local function private_kb(pid)
   local text = assert(world.folder.read(("/proc/%d/smaps_rollup"):format(pid)))
-  return tonumber(text:match "Private_Clean:%s*(%d+)") + tonumber(text:match "Private_Dirty:%s*(%d+)")
+  return tonumber(text:match "Private_Clean:%s*(%d+)")
+    + tonumber(text:match "Private_Dirty:%s*(%d+)")
 end
 
 describe("the host", function()
@@ -54,7 +55,8 @@ describe("the host", function()
     -- One change of a handler, or of the library of another: one reload.
     local function reload(n)
       if n % 2 == 0 then
-        agent:save("hello", ("return function() return 200, 'OK', %d end -- %s"):format(n, ("x"):rep(2000)))
+        agent:save("hello",
+          ("return function() return 200, 'OK', %d end -- %s"):format(n, ("x"):rep(2000)))
       else
         agent:save("lib/valve", ("return %d -- %s"):format(n, ("x"):rep(2000)))
       end

@@ -23,6 +23,7 @@ local LIBRARIES = {
   { header = "^uv%.h$", places = { "^io/uv_loop%.h$" } },
   { header = "^mosquitto%.h$", places = { "^io/mqtt[%w_]*%.[ch]$" } },
   { header = "^openssl/", places = { "^io/tls[%w_]*%.[ch]$", "^http/fetch_answer%.c$" } },
+  { header = "^sys/inotify%.h$", places = { "^io/watch%.c$" } },
   { header = "^curl/", places = { "^http/" } },
   { header = "^lua%.h$", places = { "^worker/" } },
   { header = "^lauxlib%.h$", places = { "^worker/" } },

@@ -35,7 +35,7 @@ static struct arrival_look look(enum arrival_haste haste)
 static bool takes(enum arrival_haste haste, enum arrival_writer writer)
 {
   struct arrival_look this = look(haste);
-  if (!arrival_wants_reading(&arrival, &stamp, &this) || !arrival_allows(&arrival, writer, &this))
+  if (!arrival_wants_reading(&arrival, &stamp, &this) || !arrival_allows(&arrival, &stamp, writer, &this))
     return false;
   arrival_took(&arrival, &stamp, now_ms);
   return true;
@@ -165,6 +165,31 @@ static void unknown_writers_what_has_only_appeared_settles(void **unused)
   assert_true(takes(ARRIVAL_CAREFUL, ARRIVAL_WRITER_UNKNOWN));
 }
 
+static void unknown_writers_an_empty_file_settles(void **unused)
+{
+  (void)unused;
+  settle();
+  stamp.size = 0;
+  arrival_hint(&arrival, WATCH_CLOSED);
+  assert_false(takes(ARRIVAL_CAREFUL, ARRIVAL_WRITER_UNKNOWN));
+  assert_false(takes(ARRIVAL_AT_ONCE, ARRIVAL_WRITER_UNKNOWN));
+  now_ms += ARRIVAL_SETTLE_MS;
+  assert_true(takes(ARRIVAL_CAREFUL, ARRIVAL_WRITER_UNKNOWN));
+}
+
+static void unknown_writers_what_changes_before_it_is_opened_is_left(void **unused)
+{
+  (void)unused;
+  settle();
+  write_to_it();
+  arrival_hint(&arrival, WATCH_CLOSED);
+  struct arrival_look this = look(ARRIVAL_CAREFUL);
+  assert_true(arrival_wants_reading(&arrival, &stamp, &this));
+  write_to_it();
+  assert_false(arrival_allows(&arrival, &stamp, ARRIVAL_WRITER_UNKNOWN, &this));
+  assert_true(arrival_allows(&arrival, &stamp, ARRIVAL_NO_WRITER, &this));
+}
+
 static void unknown_writers_lost_events_let_it_settle(void **unused)
 {
   (void)unused;
@@ -265,6 +290,8 @@ int main(void)
       UNIT(unknown_writers_what_is_closed_is_taken_at_once),
       UNIT(unknown_writers_what_is_not_closed_is_never_taken),
       UNIT(unknown_writers_what_has_only_appeared_settles),
+      UNIT(unknown_writers_an_empty_file_settles),
+      UNIT(unknown_writers_what_changes_before_it_is_opened_is_left),
       UNIT(unknown_writers_lost_events_let_it_settle),
       UNIT(unknown_writers_a_look_that_is_asked_for_waits_for_nothing_else),
       UNIT(unknown_writers_a_young_file_settles_at_the_first_look),

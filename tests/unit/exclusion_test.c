@@ -121,6 +121,27 @@ static void one_that_others_wait_for_comes_to_an_end(void **unused)
   close_scene(&s);
 }
 
+static void a_name_may_be_taken_again_before_anybody_has_it(void **unused)
+{
+  (void)unused;
+  struct scene s;
+  open_scene(&s);
+  assert_true(take(&s, 0, "bus", 1000));
+  assert_false(take(&s, 1, "bus", 1000));
+  release(&s, 0);
+  exclusion_take_again(&s.exclusions, &s.seats[0], "bus", 1001);
+  assert_int_equal(next(&s), SEATS);
+  assert_false(take(&s, 1, "bus", 1001));
+  assert_false(take(&s, 0, "bus", 1001)); /* its turn is over */
+  release(&s, 0);
+  assert_int_equal(s.turns, 2);
+  assert_int_equal(next(&s), 1);
+  assert_true(take(&s, 1, "bus", 1002));
+  exclusion_take_again(&s.exclusions, &s.seats[0], "bus", 1002); /* too late */
+  assert_false(exclusion_holds(&s.seats[0], "bus"));
+  close_scene(&s);
+}
+
 static void who_has_no_use_for_its_turn_loses_it(void **unused)
 {
   (void)unused;
@@ -214,6 +235,7 @@ int main(void)
       cmocka_unit_test(one_holds_a_name_at_a_time),
       cmocka_unit_test(those_who_wait_have_their_turns_in_order),
       cmocka_unit_test(one_that_others_wait_for_comes_to_an_end),
+      cmocka_unit_test(a_name_may_be_taken_again_before_anybody_has_it),
       cmocka_unit_test(who_has_no_use_for_its_turn_loses_it),
       cmocka_unit_test(names_are_free_independently),
       cmocka_unit_test(another_name_waits_until_the_old_one_is_free),

@@ -277,6 +277,8 @@ static void without_write_no_file_is_changed(void **state)
       {"'fchownat', -100, at .. '/open/data', 0, 0", "EPERM"},
       {"'setxattr', at .. '/open/data', 'user.x', 'x', 1", "EPERM"},
       {"'utimensat', -100, at .. '/open/data'", "EPERM"},
+      {"'ioctl', call('openat', -100, at .. '/open/data', 0), 0x40086602", "EPERM"}, /* chattr */
+      {"'fcntl', call('openat', -100, at .. '/open/data', 0), 1024, 0", "EPERM"}, /* a lease */
   };
   struct scene *scene = *state;
   if (lacks_landlock())

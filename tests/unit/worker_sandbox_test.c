@@ -112,6 +112,8 @@ static void nothing_of_the_inside_leaks(void **state)
 static void the_environment_is_what_the_host_gave(void **state)
 {
   (void)state;
+  if (geteuid())
+    skip(); /* a worker shows its environment to root alone */
   peer_expect_result("return function() return 200, 'OK', { os.getenv 'HOME', os.getenv 'USER' "
                      "== nil,\n"
                      "#io.open('/proc/self/environ'):read('a'), io.read() == nil } end", "{}",
