@@ -251,6 +251,15 @@ describe("kaalua check", function()
     local path, file = folder_with(handlers, config)
     local status, out, err = kaalua("check", path, "--config", file, ...)
     assert.are.equal("", err)
+    if select(1, ...) == "--needs" and not select(2, ...) then
+      if status == 0 then -- faults are as long as they are
+        assert_narrow(out)
+      end
+      local count
+      repeat -- a long path goes on in the next line
+        out, count = out:gsub("(%f[%w]%w+ +/%S*)\n" .. (" "):rep(13), "%1")
+      until count == 0
+    end
     return status, (out:gsub("/tmp/[^ ]*/needs/", "DIR/"):gsub("/tmp/[^ ]*/config/", "CONF/")), path
   end
 
@@ -265,7 +274,6 @@ describe("kaalua check", function()
         .. "  run = print }",
     }, "return {\n  ceiling = { all = true, handlers = {\n    writes = { 'write', exec = { '/bin/echo' } } } },\n}",
       "--needs")
-    assert_narrow(out)
     assert.are.equal(table.concat({
       "echoes       DIR/echoes.lua:1", "  exec       /bin/echo",
       "open         DIR/open.lua:3", "  exec       every program", "  native     every installed module",

@@ -116,9 +116,9 @@ return 200]], 200, "OK", goal = function(scene)
         end },
       frames_others = { native [[
 local others = {}
-for fd = 4, 30 do
+for fd = 4, 30 do -- 7 hands the host a file (base/worker_frames.h)
   local what = uv.fs_readlink("/proc/self/fd/" .. fd)
-  if what and (what:find "^/" or what:find "^socket") then others[#others + 1] = what end
+  if fd ~= 7 and what and (what:find "^/" or what:find "^socket") then others[#others + 1] = what end
 end
 return 200, "OK", kaa.array(others)]], 200, "OK", "[]" },
       frames_closed = { native "uv.fs_close(3) forever()", 500, "^Handler exited with 0$|standard|protocol|crashed" },
