@@ -1,4 +1,5 @@
 local config = require "kaa.config"
+local jsontext = require "kaa.testing.jsontext"
 local testing = require "kaa.testing"
 local values = require "kaa.values"
 
@@ -6,12 +7,18 @@ local README = "lua/README.md"
 
 local CONFIGURATION = "/etc/kaalua/kaalua.lua"
 
---- The fenced Lua blocks that begin with a file's name, by that name; and the configuration.
-local function examples()
-  local file = assert(io.open(README))
+local BUILD = os.getenv "KAALUA_BUILD" or "build-test"
+
+local function read(path)
+  local file = assert(io.open(path))
   local text = file:read "a"
   file:close()
-  local found, names = {}, {}
+  return text
+end
+
+--- The fenced Lua blocks that begin with a file's name, by that name; and the configuration.
+local function examples()
+  local text, found, names = read(README), {}, {}
   for block in text:gmatch "\n```lua\n(.-)\n```\n" do
     local name = block:match "^%-%- (handlers/[%w_/-]+%.lua)" or block:match "^%-%- (/%S+)\n"
     assert(name, "a block does not begin with its file's name: " .. block:sub(1, 40))
@@ -29,6 +36,26 @@ local function read_all(command)
   local output = pipe:read "a"
   return output, pipe:close()
 end
+
+-- A handler that answers with the names of all functions and values that it finds in kaa, io, os.
+local LISTING = [[
+return function()
+  local names = {}
+  local function walk(map, prefix)
+    for key, value in pairs(map) do
+      if type(value) == "table" then
+        walk(value, prefix .. key .. ".")
+      else
+        names[#names + 1] = prefix .. key
+      end
+    end
+  end
+  walk(kaa, "kaa.")
+  walk(io, "io.")
+  walk(os, "os.")
+  return 200, "OK", table.concat(names, " ")
+end
+]]
 
 local SHA256 = "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03" -- of "hello\n"
 
@@ -57,16 +84,31 @@ local ANSWERS = {
     { { sha256 = ("0"):rep(64) }, 502, true },
   },
   weather = { { nil, 200, "OK", { celsius = -3.5 } } },
+  freezer = { { 14, 200, "OK", { celsius = -10.0 } } },
+  folder = { { "/etc", 200, "OK", true } },
+  tank = { { { level = 3 }, 200, "OK" }, { { level = 6 }, 200, "OK" }, { {}, 400, true } },
+  maintenance = {
+    { "on", 200, "OK", { before = false } }, { "off", 200, "OK", { before = false } },
+  },
+  memory = { { nil, 200, "OK", true } },
+  greeting = { { "hello", 200, "OK" } },
+  ["print-label"] = { { "Box 7", 200, "OK" } },
+  network = { { nil, 200, "OK", { names = { "lo", "eth0" }, online = false } } },
+  valve = { { 3, 200, "OK" } },
   count = { { nil, 200, "OK", 1 } },
   sum = { { 4, 200, "OK", { sum = 10 } } },
   rinse = { { { seconds = 3 }, 200, "OK", { rinsed_s = 3 } }, { { seconds = 0 }, 400, true } },
   fill = { { { slots = 3 }, 200, "OK", { filled = 3 } }, { nil, 400, true } },
   ["restart-machine"] = { { "new kernel", nil, nil } },
   parse = {
-    { "[1]", 200, "OK", { value = { 1 }, list = {}, nothing = values.null } },
+    { "[1]", 200, "OK", { value = { 1 }, list = {}, nothing = values.null, again = "[1]" } },
     { "[", 422, true },
   },
 }
+
+-- Those that need nothing of the device: they are run in earnest, too.
+local IN_EARNEST = { "hello", "pump", "measure", "install", "count", "sum", "fill", "parse",
+  "freezer", "folder", "tank", "maintenance", "memory" }
 
 local OPTIONS = {
   disk = { exec = { ["/usr/bin/df -k /"] = { stdout = "Filesystem\n/dev/sda1 100 60 40 60% /\n" } } },
@@ -75,6 +117,11 @@ local OPTIONS = {
     ["GET https://updates.example.org/rules.json"] = { body = "hello\n" } } },
   weather = { settings = { key = "k1" }, http = {
     ["GET https://api.example.org/now?place=north"] = { body = '{"temperature":-3.5}' } } },
+  network = { exec = {
+    ["/bin/sh -c ip -brief address"] = { stdout = "lo UNKNOWN\neth0 UP\n" },
+    ["/bin/sh -c ping -c 1 -W 2 192.0.2.1 >/dev/null"] = { code = 1 } } },
+  ["print-label"] = { exec = function() return {} end },
+  greeting = {}, valve = {},
   rinse = { exec = { ["/usr/bin/gpioset gpiochip0 4=1"] = {}, ["/usr/bin/gpioset gpiochip0 4=0"] = {} } },
   ["restart-machine"] = { exec = { ["/usr/bin/systemctl reboot"] = {} } },
 }
@@ -85,10 +132,11 @@ describe("lua/README.md", function()
   setup(function()
     found, names = examples()
     directory = os.tmpname()
-    os.remove(directory)
-    assert(os.execute(("mkdir -p '%s/handlers/spec' '%s/var/tmp'"):format(directory,
-      directory)))
-    OPTIONS["update-rules"].root = directory
+    assert(os.remove(directory) and os.execute(("mkdir '%s'"):format(directory)))
+    assert(os.execute(("cd '%s' && mkdir -p handlers/spec handlers/lib var/tmp dev"):format(directory)))
+    for _, type in ipairs { "greeting", "update-rules", "valve" } do
+      OPTIONS[type].root = directory
+    end
     for _, name in ipairs(names) do
       local file = assert(io.open(directory .. "/" .. name, "w"))
       file:write(found[name])
@@ -117,7 +165,74 @@ describe("lua/README.md", function()
       end
       handlers = handlers + (type and 1 or 0)
     end
-    assert.is_true(handlers >= 17)
+    assert.equal(27, handlers)
+  end)
+
+  it("has files that the agent's own check takes as they are", function()
+    local output, passed = read_all(("'%s/kaalua' check '%s/handlers'"):format(BUILD, directory))
+    assert.is_true(passed, output)
+    assert.matches("^%d+ handlers, no faults", output)
+  end)
+
+  it("has examples that answer so with kaalua call", function()
+    for _, type in ipairs(IN_EARNEST) do
+      for index, case in ipairs(ANSWERS[type]) do
+        local payload = case[1] ~= nil and jsontext.encode(case[1]) or ""
+        local output = read_all(("('%s/kaalua' call %s %s --json --handlers '%s/handlers' 2>/dev/null)")
+          :format(BUILD, type, payload ~= "" and "'" .. payload .. "'" or "", directory))
+        local answer = assert(jsontext.decode(output), output)
+        local shown = ("%s, case %d: %s"):format(type, index, output)
+        assert.equal(case[2], answer.statusCode, shown)
+        assert.is_true(case[3] == true or case[3] == answer.reasonPhrase, shown)
+        assert.same(case[4] ~= true and case[4] or answer.payload, answer.payload, shown)
+      end
+    end
+  end)
+
+  it("has an example for each call of kaa, and names what there is of io and os", function()
+    local written, seen = {}, 0
+    for _, name in ipairs(names) do
+      written[#written + 1] = found[name]:gsub("%-%-[^\n]*", "")
+    end
+    local examples_text, page = table.concat(written), read(README)
+    local listing = directory .. "/listing"
+    assert(os.execute(("mkdir '%s'"):format(listing)))
+    local file = assert(io.open(listing .. "/list.lua", "w"))
+    file:write(LISTING)
+    file:close()
+    local output = read_all(("'%s/kaalua' call list --handlers '%s'"):format(BUILD, listing))
+    for name in assert(output:match '^200 OK\n"(.*)"'):gmatch "%S+" do
+      local place = name:find "^kaa%." and examples_text or page
+      local pattern = name:gsub("%.", "%%.") .. "%f[^%w_.]"
+      assert.is_truthy(place:find(pattern), name .. " is not in " .. README)
+      seen = seen + 1
+    end
+    for _, name in ipairs { "settings", "endpoint" } do
+      assert.is_truthy(examples_text:find("kaa%." .. name .. "%f[^%w_]"))
+    end
+    assert.is_true(seen >= 45, seen .. " names: " .. output)
+  end)
+
+  it("writes files and lines as it shows", function()
+    assert.equal("hello\n", read(directory .. "/var/tmp/greeting"))
+    assert.equal("V3\n", read(directory .. "/dev/ttyS1"))
+    local device = testing.device(directory .. "/handlers/greeting.lua", { root = directory })
+    assert.same({ 200, "OK" }, { device:command() })
+    assert.same({ 500, "/var/tmp/greeting: No such file or directory" }, { device:command() })
+    device = testing.device(directory .. "/handlers/print-label.lua", OPTIONS["print-label"])
+    device:command "Box 7"
+    assert.is_nil(io.open(device.executed[1][2]))
+  end)
+
+  it("warns of an empty tank, and keeps for all types that there is maintenance", function()
+    local device = testing.device(directory .. "/handlers/tank.lua")
+    device:command { level = 3 }
+    assert.same({ level = "error", message = "the tank of test-endpoint is empty" }, device.logged[1])
+    device = testing.device(directory .. "/handlers/maintenance.lua", { now = 7 })
+    device:command "on"
+    assert.same({ { maintenance = true }, { since = 7 } }, { device.shared, device.store })
+    assert.same({ before = true }, select(3, device:command "off"))
+    assert.same({ {}, {} }, { device.shared, device.store })
   end)
 
   it("counts on from what is kept, and takes a read that fails for no 0", function()
@@ -197,7 +312,7 @@ describe("lua/README.md", function()
     local device = testing.device(directory .. "/handlers/blink.lua")
     local took_ms = select(3, device:command()).took_ms
     assert.is_true(took_ms == 600 or took_ms == 599)
-    assert.same({ { level = "info", message = "blinked for test-endpoint" } }, device.logged)
+    assert.same({ level = "info", message = "blinked for test-endpoint" }, device.logged[4])
   end)
 
   it("stops where it is cancelled, and says how far it is", function()
