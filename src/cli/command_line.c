@@ -31,9 +31,23 @@ static const struct flag flags[] = {
     {"help", 0, 0, false}, /* of every subcommand */
 };
 
+void command_line_print_usage(FILE *stream, const char *before, const struct cli_command *command)
+{
+  int indent = (int)(strlen(before) + strlen("kaalua ") + strlen(command->name) + 1);
+  const char *usage = command->usage;
+  size_t size = strcspn(usage, "\n");
+  fprintf(stream, "%skaalua %.*s\n", before, (int)size, usage);
+  while (usage[size]) {
+    usage += size + 1;
+    size = strcspn(usage, "\n");
+    fprintf(stream, "%*s%.*s\n", indent, "", (int)size, usage);
+  }
+}
+
 static int complain(const struct cli_command *command, const char *what, const char *word)
 {
-  fprintf(stderr, "kaalua %s: %s%s\nusage: kaalua %s\n", command->name, what, word, command->usage);
+  fprintf(stderr, "kaalua %s: %s%s\n", command->name, what, word);
+  command_line_print_usage(stderr, "usage: ", command);
   return CLI_USAGE;
 }
 

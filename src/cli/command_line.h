@@ -5,6 +5,7 @@
 #include "host/config.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 
 /* Exit statuses of every subcommand. */
 enum {
@@ -44,7 +45,7 @@ struct command_line {
 
 struct cli_command {
   const char *name;
-  const char *usage;   /* behind "kaalua " */
+  const char *usage;   /* behind "kaalua ", in lines */
   const char *summary; /* one line */
   int flags;
   int operands_min, operands_max; /* -1: any number */
@@ -53,6 +54,9 @@ struct cli_command {
 
 extern const struct cli_command cli_run, cli_call, cli_check, cli_status, cli_history, cli_show,
     cli_forget, cli_handlers, cli_reload;
+
+/* Prints the usage behind `before`, its further lines below the first one's arguments. */
+void command_line_print_usage(FILE *stream, const char *before, const struct cli_command *command);
 
 /* The exit status for what config_load() returned. */
 int command_line_config_status(int rc);

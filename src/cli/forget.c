@@ -50,7 +50,7 @@ static int run(const struct command_line *line)
 const struct cli_command cli_forget = {
     .name = "forget",
     .usage = "forget ID [--type T] [--endpoint E]\n"
-             "                  [--config F | --state S] [--json]",
+             "[--config F | --state S] [--json]",
     .summary = "give up one command, or forget that it has run",
     .flags = FLAG_CONFIG | FLAG_STATE | FLAG_SELECTION | FLAG_JSON,
     .operands_min = 1,

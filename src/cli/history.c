@@ -149,7 +149,7 @@ static int run(const struct command_line *line)
 const struct cli_command cli_history = {
     .name = "history",
     .usage = "history [--type T] [--endpoint E] [--limit N] [--before N]\n"
-             "                  [--config F | --state S] [--json]",
+             "[--config F | --state S] [--json]",
     .summary = "the commands that the running agent knows, the newest first",
     .flags = FLAG_CONFIG | FLAG_STATE | FLAG_SELECTION | FLAG_PAGE | FLAG_JSON,
     .run = run,

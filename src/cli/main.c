@@ -15,8 +15,10 @@ enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
 static void print_usage(FILE *stream)
 {
   fprintf(stream, "kaalua %s: a device agent for the Kaa IoT platform\n\n", KAALUA_VERSION);
-  for (int i = 0; i < COMMAND_COUNT; i++)
-    fprintf(stream, "  kaalua %s\n      %s\n", commands[i]->usage, commands[i]->summary);
+  for (int i = 0; i < COMMAND_COUNT; i++) {
+    command_line_print_usage(stream, "  ", commands[i]);
+    fprintf(stream, "      %s\n", commands[i]->summary);
+  }
   fprintf(stream, "\nFlags beat the environment (KAALUA_URL, …), that beats the configuration\n"
                   "file: --config F, $KAALUA_CONFIG or /etc/kaalua/kaalua.lua.\n"
                   "Exit status: 0 done, 1 it failed, 2 wrong usage or configuration, 75 try again.\n");
@@ -30,7 +32,8 @@ static int run_command(const struct cli_command *command, int argc, char **argv)
   if (rc != 0)
     return rc;
   if (help) {
-    printf("usage: kaalua %s\n%s\n", command->usage, command->summary);
+    command_line_print_usage(stdout, "usage: ", command);
+    printf("%s\n", command->summary);
     return CLI_DONE;
   }
   return command->run(&line);

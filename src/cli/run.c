@@ -33,8 +33,8 @@ static int run(const struct command_line *line)
 
 const struct cli_command cli_run = {
     .name = "run",
-    .usage = "run [--config F] [--url U --app-version A --token T --handlers D\n"
-             "                   --state S] [--log-level debug|info|warn|error]",
+    .usage = "run [--config F] [--log-level debug|info|warn|error]\n"
+             "[--url U --app-version A --token T --handlers D --state S]",
     .summary = "connect to the platform and run its commands, until SIGTERM",
     .flags = FLAG_CONFIG | FLAG_PLATFORM | FLAG_HANDLERS,
     .run = run,

@@ -129,7 +129,7 @@ static int run(const struct command_line *line)
 const struct cli_command cli_show = {
     .name = "show",
     .usage = "show ID [--type T] [--endpoint E]\n"
-             "                  [--config F | --state S] [--json]",
+             "[--config F | --state S] [--json]",
     .summary = "all that is known of one command",
     .flags = FLAG_CONFIG | FLAG_STATE | FLAG_SELECTION | FLAG_JSON,
     .operands_min = 1,
