@@ -162,8 +162,8 @@ static char *objection(const struct handler *handler, const struct command *comm
     return memory_text(handler->fault ? handler->fault : "not loaded");
   if (handler->deaths >= HANDLER_DEATHS_MAX)
     return memory_format("Quarantined: its worker died %d times in a row (%s); it is tried again "
-                         "when its file changes, or by `kaalua reload`",
-                         handler->deaths, handler->last_death);
+                         "when its file changes, or by `kaalua reload %s`",
+                         handler->deaths, handler->last_death, handler->type);
   if (command->resumes && !handler->current->has_resume)
     return memory_text("its handler has no resume any more");
   return NULL;

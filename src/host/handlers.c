@@ -40,8 +40,8 @@ void handler_count_death(struct handler *handler, const char *how)
     log_error(handler->type,
               !handler->current || handler->current->has_run
                   ? "quarantined: its commands are answered 503 until its file changes, or "
-                    "`kaalua reload`"
-                  : "quarantined: it does not tick until its file changes, or `kaalua reload`",
+                    "`kaalua reload TYPE`"
+                  : "quarantined: it does not tick until its file changes, or `kaalua reload TYPE`",
               "last", how);
 }
 

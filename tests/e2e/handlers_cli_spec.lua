@@ -86,7 +86,7 @@ local function quarantine(agent, platform, kind)
     uv.kill(agent:await_worker(), "sigkill")
     platform:await_result(kind, id, 20)
   end
-  agent:await_log "quarantined: .* `kaalua reload`"
+  agent:await_log "quarantined: .* `kaalua reload TYPE`"
 end
 
 describe("kaalua handlers", function()
