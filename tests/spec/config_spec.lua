@@ -188,6 +188,29 @@ return { token = "s3cret", ceiling = { all = {} },
     end
   end)
 
+  it("has keys that examples/operate/README.md names, and no others, and its example", function()
+    local function read(path)
+      local file <close> = assert(io.open(path))
+      return file:read "a"
+    end
+    local page, documented, known = read "examples/operate/README.md", {}, {}
+    for row in page:gmatch "\n| (`[^|]*) |" do
+      for key in row:gmatch "`([%a_]+)`" do
+        documented[#documented + 1] = key
+      end
+    end
+    local fields = read("lua/kaa/config.lua"):match "\nlocal FIELDS = {\n(.-)\n}"
+    for key in fields:gmatch "\n?  ([%a_]+) = [^\n]*" do
+      known[#known + 1] = key
+    end
+    table.sort(documented)
+    table.sort(known)
+    assert.is_true(#known >= 20)
+    assert.same(known, documented)
+    local _, faults = check(page:match "\n```lua\n(.-)\n```\n")
+    assert.same({}, faults)
+  end)
+
   it("judges a long list on one line in little time", function()
     local tokens = {}
     for index = 1, 10000 do
