@@ -201,7 +201,7 @@ describe("lua/README.md", function()
     file:write(LISTING)
     file:close()
     local output = read_all(("'%s/kaalua' call list --handlers '%s'"):format(BUILD, listing))
-    for name in assert(output:match '^200 OK\n"(.*)"'):gmatch "%S+" do
+    for name in assert(output:match '^200 OK\n"(.*)"', output):gmatch "%S+" do
       local place = name:find "^kaa%." and examples_text or page
       local pattern = name:gsub("%.", "%%.") .. "%f[^%w_.]"
       assert.is_truthy(place:find(pattern), name .. " is not in " .. README)
