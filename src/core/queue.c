@@ -194,6 +194,7 @@ void queue_run(struct core *core, struct command_life *life)
   TAILQ_REMOVE(&type->handed, life, place);
   if (cancel_take(core, life)) {
     tell_withdrawn(core, life, is_counted);
+    grow(core, type); /* what waits behind it may have the room */
     return;
   }
   if (has_older(&type->queue, life) || has_older(&type->handed, life)) {

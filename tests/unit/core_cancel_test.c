@@ -107,6 +107,32 @@ static void one_that_is_just_handed_out_does_not_run(void **unused)
   fixture_close(&f);
 }
 
+/* Nothing else may come that has what waits handed out. */
+static void what_waits_behind_one_that_does_not_run_has_its_room(void **unused)
+{
+  (void)unused;
+  for (int ahead = 0; ahead < 2; ahead++) {
+    struct fixture f;
+    fixture_open(&f, &defaults);
+    core_hand_out_ahead(f.core, "a", (size_t)ahead);
+    f.slow = true;
+    fixture_push(&f, "E1", "a", "[{\"id\":7},{\"id\":8}]");
+    if (!ahead) {
+      fixture_store(&f);
+      assert_int_equal(core_hand_out(f.core, "a", 1), 1);
+      fixture_turn(&f);
+    }
+    expect_taken(&f, ahead ? COMMAND_RECEIVED : COMMAND_RUNNING);
+    size_t calls = f.queued_calls;
+    f.slow = false;
+    f.greedy = true;
+    fixture_store(&f);
+    assert_true(f.queued_calls > calls);
+    assert_string_equal(f.events, "run 8");
+    fixture_close(&f);
+  }
+}
+
 static void one_that_comes_to_announced_room_does_not_run(void **unused)
 {
   (void)unused;
@@ -370,6 +396,7 @@ int main(void)
       cmocka_unit_test(a_queued_command_is_answered_at_once),
       cmocka_unit_test(one_that_is_being_accepted_is_answered_when_it_is),
       cmocka_unit_test(one_that_is_just_handed_out_does_not_run),
+      cmocka_unit_test(what_waits_behind_one_that_does_not_run_has_its_room),
       cmocka_unit_test(one_that_comes_to_announced_room_does_not_run),
       cmocka_unit_test(one_at_work_is_its_runners_to_end),
       cmocka_unit_test(one_that_waits_for_a_restart_is_answered),
