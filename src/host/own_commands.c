@@ -14,7 +14,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
-enum { CANCELS_MAX = 32, REASON_BYTES = 256 };
+enum { ROOM = 32 /* commands of a type at a time */, REASON_BYTES = 256 };
 
 #define OWN_PREFIX "kaalua-"
 
@@ -39,6 +39,7 @@ struct own_commands {
   int64_t started_ms;
   TAILQ_HEAD(, cancel) cancels;
   size_t cancel_count;
+  size_t coming[TYPE_COUNT]; /* handed out, not run yet */
   bool is_closed;
 };
 
@@ -50,6 +51,11 @@ bool own_commands_has(const char *type)
     if (!strcmp(types[i], type))
       return true;
   return false;
+}
+
+static size_t index_of(const char *type)
+{
+  return strcmp(type, types[0]) ? 1 : 0;
 }
 
 static int compare_names(const void *a, const void *b)
@@ -68,7 +74,7 @@ size_t own_commands_add_types(const char ***all, size_t count)
 
 /* ---- answers ---- */
 
-/* Takes `reason` and `payload`, which may be NULL. */
+/* Takes `reason` and `payload`, which may be NULL. Another one may come in its place. */
 static void finish(struct own_commands *own, struct command *command, int status, char *reason,
                    json_t *payload)
 {
@@ -82,6 +88,7 @@ static void finish(struct own_commands *own, struct command *command, int status
     json_decref(payload);
   }
   own->ports.finished(own->ports.context, command, &result);
+  own->ports.room(own->ports.context, command->key.type);
 }
 
 static void refuse(struct own_commands *own, struct command *command, const char *fault)
@@ -105,7 +112,6 @@ static void end_cancel(struct cancel *cancel, int status, char *reason, json_t *
   TAILQ_REMOVE(&own->cancels, cancel, link);
   own->cancel_count--;
   finish(own, cancel->command, status, reason, payload);
-  own->ports.room(own->ports.context, cancel->command->key.type);
   free(cancel->type);
   free(cancel);
 }
@@ -262,16 +268,28 @@ static void run_cancel(struct own_commands *own, struct command *command)
 
 size_t own_commands_room(const struct own_commands *own, const char *type)
 {
-  size_t taken = strcmp(type, types[0]) ? 0 : own->cancel_count;
-  return taken < CANCELS_MAX ? CANCELS_MAX - taken : 0;
+  size_t i = index_of(type);
+  size_t taken = own->coming[i] + (i ? 0 : own->cancel_count);
+  return taken < ROOM ? ROOM - taken : 0;
+}
+
+void own_commands_expect(struct own_commands *own, const char *type, size_t count)
+{
+  own->coming[index_of(type)] += count;
+}
+
+void own_commands_withdrawn(struct own_commands *own, const char *type)
+{
+  own->coming[index_of(type)]--;
 }
 
 void own_commands_run(struct own_commands *own, struct command *command)
 {
-  if (!strcmp(command->key.type, types[0]))
-    run_cancel(own, command);
-  else
+  own->coming[index_of(command->key.type)]--;
+  if (index_of(command->key.type))
     run_status(own, command);
+  else
+    run_cancel(own, command);
 }
 
 size_t own_commands_busy(const struct own_commands *own)

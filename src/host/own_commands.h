@@ -49,6 +49,10 @@ struct own_commands *own_commands_create(const struct control_sources *sources,
 /* How many more of a type can be run now. */
 size_t own_commands_room(const struct own_commands *own, const char *type);
 
+/* So many were handed out: each is run, or was withdrawn. */
+void own_commands_expect(struct own_commands *own, const char *type, size_t count);
+void own_commands_withdrawn(struct own_commands *own, const char *type);
+
 /* Runs a command of one of these types; the port finished tells its end, also from within. */
 void own_commands_run(struct own_commands *own, struct command *command);
 

@@ -26,9 +26,13 @@ static enum core_answer on_offer(void *context, const char *endpoint)
   return handlers_offer(offer->handlers, offer->type, endpoint);
 }
 
+/* One that is handed out and put back would be handed out again at once, without end. */
 static void hand_out_own(struct work *work, const char *type)
 {
-  core_hand_out(work->core, type, own_commands_room(work->own, type));
+  if (work->is_stopped)
+    return;
+  size_t count = core_hand_out(work->core, type, own_commands_room(work->own, type));
+  own_commands_expect(work->own, type, count);
 }
 
 static void hand_out(struct work *work, const char *type)
@@ -104,7 +108,9 @@ static void on_run(void *context, struct command *command)
 static void on_withdrawn(void *context, const char *type, const char *endpoint)
 {
   struct work *work = context;
-  if (work->handlers)
+  if (own_commands_has(type))
+    own_commands_withdrawn(work->own, type);
+  else if (work->handlers)
     handlers_withdrawn(work->handlers, type, endpoint);
 }
 
@@ -177,9 +183,7 @@ static void on_room(void *context, const char *type)
 
 static void on_own_room(void *context, const char *type)
 {
-  struct work *work = context;
-  if (!work->is_stopped)
-    hand_out(work, type);
+  hand_out(context, type);
 }
 
 static void on_finished(void *context, struct command *command, struct command_result *result)

@@ -264,6 +264,49 @@ describe("kaalua-status", function()
   end)
 end)
 
+describe("the agent's own types", function()
+  after_each(world.clear)
+
+  it("are answered however many come at once", function()
+    local _, platform = world.connected { handlers = HANDLERS }
+    local elements, count = {}, 100
+    for id = 1, count do
+      elements[id] = ('{"id":%d}'):format(id)
+    end
+    for _, kind in ipairs { "kaalua-status", "kaalua-cancel" } do
+      platform:push(kind, "[" .. table.concat(elements, ",") .. "]")
+      for id = 1, count do
+        platform:await_result(kind, id)
+      end
+    end
+    assert.are.equal(2 * count, #platform.results)
+  end)
+
+  -- What the agent has used of the processor, in hundredths of a second.
+  local function ticks(agent)
+    local stat = folder.read(("/proc/%d/stat"):format(agent.process.pid)):match "^.*%) (.*)"
+    local user, system = stat:match(("%S+ "):rep(11) .. "(%d+) (%d+)")
+    return user + system
+  end
+
+  it("wait for the next start where the agent stops, and keep nobody busy", function()
+    local agent, platform = world.connected { handlers = HANDLERS }
+    platform:command("nap", 1)
+    agent:await_log "begun 1"
+    agent.process:kill "sigterm"
+    agent:await_log "stopping"
+    platform:command("kaalua-status", 1)
+    loop.watch(1)
+    local before = ticks(agent)
+    loop.watch(2)
+    assert.is_true(ticks(agent) - before < 50, "half a second of processor time")
+    assert.are.equal(0, #platform:results_of("kaalua-status", 1))
+    agent.process:await_end()
+    agent:start():await_connected()
+    assert.are.equal(200, platform:await_result("kaalua-status", 1).statusCode)
+  end)
+end)
+
 describe("kaa.progress", function()
   after_each(world.clear)
 
