@@ -104,8 +104,7 @@ int worker_cancel(struct worker *worker, const struct command_key *key, bool *be
     return -ENOENT;
   if (job->is_cancelled)
     return 0;
-  process_drain(worker->process);
-  worker_take_frames(worker);
+  worker_hear(worker);
   job = find_job(worker, key);
   if (job)
     *begun = cancel(worker, job);

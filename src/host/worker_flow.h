@@ -17,6 +17,7 @@ struct worker_flow {
   int64_t filled_ms;
   int64_t left_bytes; /* below 0: paused */
   bool is_paused;
+  bool is_lifted; /* for what is read right now: see worker_hear() */
 };
 
 void worker_flow_start(struct worker *worker);

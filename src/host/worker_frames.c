@@ -262,7 +262,9 @@ static void log_output(const struct worker *worker, const char *bytes, size_t si
 /* One that is about to be over is heard to the end of what it said. */
 static bool is_heard(const struct worker *worker)
 {
-  return !worker->is_over && !worker->is_broken && (!worker->flow.is_paused || worker->is_settled);
+  const struct worker_flow *flow = &worker->flow;
+  bool is_paused = flow->is_paused && !flow->is_lifted && !worker->is_settled;
+  return !worker->is_over && !worker->is_broken && !is_paused;
 }
 
 /* Nothing is gathered that no worker of ours would send. */
@@ -284,6 +286,14 @@ void worker_take_frames(struct worker *worker)
     take_frame(worker, &frame);
   if (rc < 0 || (is_heard(worker) && is_too_large(worker)))
     give_up_broken(worker);
+}
+
+void worker_hear(struct worker *worker)
+{
+  worker->flow.is_lifted = true;
+  process_drain(worker->process);
+  worker_take_frames(worker);
+  worker->flow.is_lifted = false;
 }
 
 void worker_on_received(void *context, enum process_stream stream, const char *bytes, size_t size)

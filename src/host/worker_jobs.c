@@ -171,8 +171,7 @@ void worker_settle(struct worker *worker)
     return;
   worker->is_settled = true;
   int64_t begun = marks_file_revoke(worker->marks);
-  process_drain(worker->process);
-  worker_take_frames(worker);
+  worker_hear(worker);
   set_begun(worker, worker->stands ? 0 : begun);
   if (worker_running_job(worker))
     marks_file_look(worker->marks, on_written, worker);
@@ -263,22 +262,33 @@ void worker_on_ended(void *context, const struct worker_ending *ending)
   worker_give_up(worker, how);
 }
 
-/* This process may have stood still itself: what the worker has said meanwhile, a mark
- * above all, is read first. */
+/* This process may have stood still itself, or reads what the worker says with pauses: what
+ * it has said meanwhile, a mark above all, is read first. */
 static bool look_again(struct worker *worker)
 {
   if (worker->is_late)
     return false;
   worker->is_late = true;
   loop_timer_set(worker->limit, clock_monotonic_ms() + LATE_MS);
+  worker_hear(worker); /* may set another limit */
   return true;
+}
+
+/* Neither ticks nor what is void are held. */
+static size_t count_commands(const struct worker *worker)
+{
+  size_t count = 0;
+  const struct job *job;
+  TAILQ_FOREACH(job, &worker->jobs, link)
+    count += job->command != NULL;
+  return count;
 }
 
 /* Results are not durable yet: the worker may be waiting for that in base/marks.h, with
  * nothing running. */
 static bool waits_for_disk(struct worker *worker)
 {
-  if (marks_file_held(worker->marks) <= worker->job_count)
+  if (marks_file_held(worker->marks) <= count_commands(worker))
     return false;
   struct job *job = worker_running_job(worker);
   int64_t most_ms = worker->version->timeout_ms + DISK_MAX_MS;

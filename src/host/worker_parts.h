@@ -137,6 +137,10 @@ void worker_on_received(void *worker, enum process_stream stream, const char *by
 /* Takes the frames that were received. */
 void worker_take_frames(struct worker *worker);
 
+/* Reads what it has said up to now, also where that is to wait (host/worker_flow.h): before
+ * anything is done to it for what it seems to do still. It may end. */
+void worker_hear(struct worker *worker);
+
 /* The keeping part (host/worker_keep.c) */
 
 /* Takes a WORKER_KEEP frame. Returns false where it makes no sense. */

@@ -112,6 +112,44 @@ describe("a limit", function()
     assert.is_true(took_ms >= 2000 and took_ms <= 4000, ("took %.0f ms"):format(took_ms))
   end)
 
+  -- What it says is read with pauses: its result is in the pipe for some seconds.
+  local FLOOD = [[return { timeout_s = 3, run = function(c)
+    kaa.sleep(c.payload.before)
+    for i = 1, c.payload.count do kaa.metadata { n = i } end
+    print("through", c.id)
+    return 200, "OK" end }]]
+
+  local function flood(id, before_s, count)
+    return ('{"id":%d,"payload":{"before":%g,"count":%d}}'):format(id, before_s, count)
+  end
+
+  it("of time counts for nobody what a flood of words keeps waiting", function()
+    local _, platform = world.connected { handlers = { flood = FLOOD } }
+    local quick = {}
+    for id = 1, 20 do
+      quick[id] = flood(id, 0, 0)
+    end
+    platform:push("flood", "[" .. table.concat(quick, ",") .. "]") -- then several are handed out
+    platform:await_result("flood", 20)
+    platform:push("flood", ("[%s,%s]"):format(flood(21, 1.4, 400), flood(22, 2.5, 0)))
+    for id = 21, 22 do
+      assert.are.equal("OK", platform:await_result("flood", id, 20).reasonPhrase)
+    end
+  end)
+
+  it("is not needed to cancel what has ended, and waits to be read", function()
+    local agent, platform = world.connected { handlers = { flood = FLOOD } }
+    local began_ms = world.loop.now_ms()
+    platform:push("flood", "[" .. flood(1, 0.5, 400) .. "]")
+    world.loop.watch(1.5)
+    platform:command("kaalua-cancel", 1, '{"type":"flood","id":1}')
+    assert.are.equal("flood 1 has ended: 200 OK",
+      platform:await_result("kaalua-cancel", 1).reasonPhrase)
+    assert.are.equal(200, platform:await_result("flood", 1).statusCode)
+    assert.is_true(world.loop.now_ms() - began_ms < 2900)
+    agent:await_log "through 1"
+  end)
+
   it("of memory answers with the limit", function()
     local agent, platform = world.connected { handlers = handlers_of(EATERS) }
     compare_all(EATERS, platform, 500, 20)
