@@ -329,6 +329,16 @@ int execution_start(struct executions *list, const struct workplace *workplace,
   return 0;
 }
 
+void executions_end_awaited(struct executions *list)
+{
+  struct execution *execution, *next;
+  for (execution = TAILQ_FIRST(list); execution; execution = next) {
+    next = TAILQ_NEXT(execution, link);
+    if (!execution->answered)
+      destroy(execution);
+  }
+}
+
 void executions_end(struct executions *list)
 {
   struct execution *execution;

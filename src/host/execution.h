@@ -29,6 +29,9 @@ struct execution_caller {
 int execution_start(struct executions *list, const struct workplace *workplace,
                     struct frame *request, const json_t *needs, const struct execution_caller *caller);
 
+/* Ends what was not answered yet: the worker does not wait for it any more. */
+void executions_end_awaited(struct executions *list);
+
 /* Ends all of them with everything beneath; nothing more is answered. */
 void executions_end(struct executions *list);
 

@@ -188,8 +188,11 @@ static bool on_exec(struct worker *worker, struct frame *frame)
 {
   const struct execution_caller caller = {
       .witness = worker->witness, .context = worker, .answer = send_now};
-  return worker_running_job(worker) && execution_start(&worker->executions, worker->workplace, frame,
-                                                worker->version->needs, &caller) == 0;
+  const struct job *job = worker_running_job(worker);
+  if (job && job->is_cancelled) /* it may have asked for another just before it heard of that */
+    executions_end_awaited(&worker->executions);
+  return job && execution_start(&worker->executions, worker->workplace, frame,
+                                worker->version->needs, &caller) == 0;
 }
 
 static bool on_http(struct worker *worker, struct frame *frame)

@@ -341,10 +341,18 @@ static const char brief[] =
     "  for i = 1, c.payload do if kaa.cancelled() then break end end\n"
     "  return 200, 'OK', { kaa.cancelled(), runs } end";
 
+/* Each call is answered in the next turn: it cannot enter its directory. */
+static const char asking[] =
+    "local function ask() return select(2, kaa.exec({ '/bin/true' }, { cwd = '/nowhere' })) end\n"
+    "return { needs = { 'exec' }, run = function(c)\n"
+    "  while ask() ~= 'cancelled' do end\n"
+    "  return 200, 'OK', ask() end }";
+
 struct race {
   struct scene s;
   struct loop_timer *timer;
   unsigned random;
+  unsigned most_us; /* until it is cancelled */
   int victim;
   bool begun;
 };
@@ -365,7 +373,7 @@ static int64_t now_us(void)
 static void on_cancel(void *context)
 {
   struct race *race = context;
-  int64_t until_us = now_us() + pick(race, 3000);
+  int64_t until_us = now_us() + pick(race, race->most_us);
   while (now_us() < until_us) {
   }
   bool begun = false;
@@ -396,7 +404,7 @@ static void a_thousand_close_calls_hit_no_other_command(void **unused)
 {
   (void)unused;
   static const char *const work[] = {"0", "2000", "40000"};
-  struct race race = {.random = 7};
+  struct race race = {.random = 7, .most_us = 3000};
   int by_kind[3] = {0}, runs = 0;
   open_scene(&race.s, brief);
   race.timer = loop_timer_create(race.s.workplace.loop, on_cancel, &race);
@@ -417,6 +425,27 @@ static void a_thousand_close_calls_hit_no_other_command(void **unused)
   close_scene(&race.s);
 }
 
+/* The worker does not wait for the answer any more, and may ask again. */
+static void what_it_asks_for_just_then_is_given_up(void **unused)
+{
+  (void)unused;
+  struct race race = {.random = 7, .most_us = 60};
+  struct one *one = &race.s.all[0];
+  open_scene(&race.s, asking);
+  race.timer = loop_timer_create(race.s.workplace.loop, on_cancel, &race);
+  for (int round = 0; round < ROUNDS; round++) {
+    run(&race.s, 0, "1");
+    loop_timer_set(race.timer, clock_monotonic_ms() + 1 + pick(&race, 2));
+    run_until(&race.s, have_ended);
+    assert_int_equal(one->status, 499);
+    if (!one->never_ran)
+      assert_string_equal(one->payload, "\"/bin/true: its cwd cannot be entered\"");
+  }
+  assert_false(race.s.is_over);
+  loop_timer_destroy(race.timer);
+  close_scene(&race.s);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -426,6 +455,7 @@ int main(void)
       cmocka_unit_test(a_sleep_is_cut_short),
       cmocka_unit_test(a_cancelled_one_is_not_left_for_the_next_start),
       cmocka_unit_test(a_thousand_close_calls_hit_no_other_command),
+      cmocka_unit_test(what_it_asks_for_just_then_is_given_up),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
