@@ -1,13 +1,14 @@
 /* The core against a model of the world: a platform that delivers, repeats,
  * forgets to answer, answers wrongly and uses ids again, a connection that
- * breaks, workers that put back, a storage that is slow, a host that is killed and
- * started again, perhaps with the machine. Whatever happens, no command runs twice
- * unless its handler said that it may, none that is stale runs, and once the world is
- * kind each is answered that the platform still wants. */
+ * breaks, workers that put back, commands that are cancelled, a storage that is slow, a
+ * host that is killed and started again, perhaps with the machine. Whatever happens, no
+ * command runs twice unless its handler said that it may, none that is stale or cancelled
+ * runs, and once the world is kind each is answered that the platform still wants. */
 #include "core_fixture.h"
 
 #include "base/memory.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -42,6 +43,7 @@ struct issued {
   bool has_begun;   /* since it was handed out: the worker's mark */
   bool has_ended;   /* and has a result there */
   bool was_saved;
+  bool was_cancelled; /* unless the host was killed before it had that */
   bool may_be_unknown; /* it waited for a restart, or was killed while it ran, or may have been */
   unsigned delivered_to; /* world.process that it was delivered to last */
 };
@@ -66,7 +68,7 @@ struct world {
   unsigned process;
   int64_t started_boot_ms; /* that process */
   enum command_policy policy[2]; /* of types */
-  unsigned kills, losses, reboots, answered, interrupted, resumed, retried, held;
+  unsigned kills, losses, reboots, answered, cancelled, interrupted, resumed, retried, held;
   bool is_connected;
   struct issued *issued;
   size_t issued_count;
@@ -167,8 +169,10 @@ static void on_ran(void *user, struct command *command)
   HOLDS(w, !issued->is_bad);
   HOLDS(w, !issued->runs_now);
   check_run(w, issued, command);
-  if (!w->is_deadly)
+  if (!w->is_deadly) {
     HOLDS(w, issued->runs == issued->put_back); /* never twice */
+    HOLDS(w, !issued->was_cancelled);
+  }
   if (w->is_orderly && !w->is_deadly && !issued->runs && order_of(w, command) != CORE_ORDER_NONE) {
     HOLDS(w, n + 1 > w->last_run[issued->pair]);
     w->last_run[issued->pair] = n + 1;
@@ -187,7 +191,7 @@ static void issue(struct world *w)
   fresh.id = w->next_id[fresh.pair]++;
   if (!w->is_orderly && !w->is_deadly && w->issued_count && chance(w, 10)) {
     struct issued *old = &w->issued[draw(w, w->issued_count)];
-    if (old->is_answered && !old->is_old && !old->is_bad) {
+    if (old->is_answered && !old->is_old && !old->is_bad && !old->was_cancelled) {
       old->is_old = true;
       fresh.pair = old->pair;
       fresh.id = old->id;
@@ -246,15 +250,18 @@ static void take_results(struct world *w, const struct sent *sent)
     int id = (int)json_integer_value(json_object_get(element, "id"));
     int status = (int)json_integer_value(json_object_get(element, "statusCode"));
     bool is_bad = status == 400, is_interrupted = status == 500 || status == 504;
+    bool is_cancelled = status == CORE_CANCELLED;
     HOLDS(w, !is_interrupted || w->is_deadly);
     size_t of = (size_t)json_integer_value(json_object_get(element, "payload"));
     for (size_t n = 0; n < w->issued_count; n++) {
       struct issued *issued = &w->issued[n];
       if (issued->pair == pair && issued->id == id && issued->is_bad == is_bad && !issued->is_old &&
-          (is_bad || is_interrupted || of == n)) {
-        HOLDS(w, is_bad || (is_interrupted ? issued->may_be_unknown || w->was_lost
+          (is_bad || is_interrupted || is_cancelled || of == n)) {
+        HOLDS(w, !is_cancelled || issued->was_cancelled);
+        HOLDS(w, is_bad || is_cancelled || (is_interrupted ? issued->may_be_unknown || w->was_lost
                                           : issued->effects > 0));
         w->interrupted += is_interrupted && !issued->is_answered;
+        w->cancelled += is_cancelled && !issued->is_answered;
         w->answered += !issued->is_answered;
         issued->is_answered = true;
       }
@@ -450,6 +457,37 @@ static void go_on(struct world *w, bool is_put_back)
   }
 }
 
+/* The worker has it and has not begun: it never does. */
+static void void_running(struct world *w, struct issued *issued)
+{
+  struct fixture *f = &w->f;
+  for (size_t i = 0; i < f->running_count; i++) {
+    const struct command *command = f->running[i];
+    if (issued->has_begun || issued_of(w, command->element, command->element_bytes) !=
+                                 (size_t)(issued - w->issued))
+      continue;
+    issued->runs_now = false;
+    issued->was_cancelled = true;
+    fixture_finish_with(f, i, CORE_CANCELLED, NULL);
+    return;
+  }
+}
+
+static void cancel_one(struct world *w)
+{
+  struct core_cancelling found;
+  struct issued *issued = w->issued_count ? &w->issued[draw(w, w->issued_count)] : NULL;
+  if (!issued || issued->is_old)
+    return;
+  int rc = core_cancel(w->f.core, endpoints[issued->pair / 2], types[issued->pair % 2], issued->id,
+                       &found);
+  HOLDS(w, rc || !issued->is_bad);
+  if (rc == 0)
+    issued->was_cancelled = true;
+  else if (rc == -EBUSY)
+    void_running(w, issued);
+}
+
 /* What the marks say after a kill; after a reboot, nothing. */
 static enum core_evidence read_marks(void *user, const struct storage_row *row,
                                      struct command_result *result)
@@ -531,6 +569,8 @@ static void step(struct world *w)
 {
   struct fixture *f = &w->f;
   const char *type = types[draw(w, 2)];
+  if (chance(w, 5))
+    cancel_one(w);
   switch (draw(w, w->is_deadly ? 16 : 14)) {
   case 0:
   case 1: issue(w); break;
@@ -604,9 +644,10 @@ static void check_counts(struct world *w)
 {
   size_t run = 0;
   for (size_t n = 0; n < w->issued_count; n++) {
-    HOLDS(w, w->issued[n].is_bad ? !w->issued[n].runs
-                                 : w->issued[n].runs == w->issued[n].put_back + 1);
-    run += !w->issued[n].is_bad;
+    const struct issued *issued = &w->issued[n];
+    unsigned runs = issued->runs - issued->put_back;
+    HOLDS(w, issued->is_bad ? !issued->runs : issued->was_cancelled ? runs <= 1 : runs == 1);
+    run += runs;
   }
   struct core_counts counts = fixture_counts(&w->f);
   HOLDS(w, run > 100);
@@ -663,15 +704,20 @@ static void whatever_happens_nothing_runs_twice_and_all_is_answered(void **unuse
 {
   (void)unused;
   struct world w;
-  for (uint64_t seed = 1; seed <= SEEDS; seed++)
+  unsigned cancelled = 0;
+  for (uint64_t seed = 1; seed <= SEEDS; seed++) {
     live(&w, seed, false, false);
+    cancelled += w.cancelled;
+  }
+  print_message("%u cancelled\n", cancelled);
+  assert_true(cancelled > 100);
 }
 
 static void whenever_it_is_killed_nothing_runs_twice_and_all_is_answered(void **unused)
 {
   (void)unused;
   unsigned kills = 0, reboots = 0, answered = 0, interrupted = 0;
-  unsigned resumed = 0, retried = 0, held = 0;
+  unsigned resumed = 0, retried = 0, held = 0, cancelled = 0;
   for (uint64_t seed = 1; seed <= CRASH_SEEDS; seed++) {
     struct world w;
     live(&w, seed, true, false);
@@ -679,15 +725,16 @@ static void whenever_it_is_killed_nothing_runs_twice_and_all_is_answered(void **
     reboots += w.reboots;
     answered += w.answered;
     interrupted += w.interrupted;
+    cancelled += w.cancelled;
     resumed += w.resumed;
     retried += w.retried;
     held += w.held;
   }
   print_message("%u kills, %u of them with the machine; %u commands answered, %u of them with "
-                "\"Interrupted\"; %u resumed, %u retried, %u times held\n",
-                kills, reboots, answered, interrupted, resumed, retried, held);
+                "\"Interrupted\", %u cancelled; %u resumed, %u retried, %u times held\n",
+                kills, reboots, answered, interrupted, cancelled, resumed, retried, held);
   assert_true(kills > 1000 && reboots > 100 && interrupted > 100); /* it was a trial */
-  assert_true(resumed > 100 && retried > 100 && held > 100);
+  assert_true(resumed > 100 && retried > 100 && held > 100 && cancelled > 100);
 }
 
 static void whatever_is_lost_nothing_runs_twice_and_all_is_answered(void **unused)
