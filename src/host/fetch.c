@@ -216,6 +216,7 @@ static void launch(struct fetch *fetch)
       .output_fd = fetch->file,
       .received = on_received,
       .ended = on_ended,
+      .witness = fetch->caller.witness,
       .context = fetch,
   };
   struct error error = {0};

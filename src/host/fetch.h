@@ -16,9 +16,11 @@ enum { FETCHES_MAX = 4 };
 
 struct fetch;
 struct fetch_queue;
+struct process_witness;
 TAILQ_HEAD(fetches, fetch);
 
 struct fetch_caller {
+  struct process_witness *witness; /* of the helper, or NULL */
   void *context;
   /* The WORKER_FETCHED frame for the worker; borrowed. Never called from within fetch_start(). */
   void (*answer)(void *context, const void *frame, size_t size);

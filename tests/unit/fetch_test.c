@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/worker_frames.h"
 #include "host/fetch_file.h"
+#include "io/process.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -35,6 +36,9 @@ struct scene {
   unsigned answers;
   uint32_t call;
   char *failure;
+  struct process_witness witness;
+  size_t living; /* helpers, at the last answer */
+  bool awaits_end;
 };
 
 static void on_patience(void *context)
@@ -52,11 +56,19 @@ static void on_answer(void *context, const void *bytes, size_t size)
   assert_int_equal(frame_next(&reader, &frame), 1);
   assert_int_equal(frame.kind, WORKER_FETCHED);
   s->answers++;
+  s->living = s->witness.count;
   s->call = frame_get_u32(&frame);
   free(s->failure);
   s->failure = frame_get_text(&frame);
   frame_reader_clear(&reader);
   loop_stop(s->workplace.loop);
+}
+
+static void on_gone(void *context)
+{
+  struct scene *s = context;
+  if (s->awaits_end)
+    loop_stop(s->workplace.loop);
 }
 
 /* kaalua-worker lies one folder up. */
@@ -81,6 +93,7 @@ static int open_scene(void **state)
                                     .fetches = fetch_queue_create(loop)};
   s->patience = loop_timer_create(loop, on_patience, s);
   s->needs = json_pack("{s:[s,s]}", "net", "127.0.0.1:1", "*.invalid");
+  s->witness = (struct process_witness){.gone = on_gone, .context = s};
   TAILQ_INIT(&s->fetches);
   assert_int_equal(fetch_file_open_sockets(s->sockets), 0);
   *state = s;
@@ -140,11 +153,24 @@ static int start(struct scene *s, const struct request *request)
   frame_end(&out, at);
   frame_feed(&reader, out.data, out.size_bytes);
   assert_int_equal(frame_next(&reader, &frame), 1);
-  const struct fetch_caller caller = {.context = s, .answer = on_answer};
+  const struct fetch_caller caller = {
+      .witness = &s->witness, .context = s, .answer = on_answer};
   int rc = fetch_start(&s->fetches, &s->workplace, &frame, s->needs, s->sockets[0], &caller);
   frame_reader_clear(&reader);
   buffer_clear(&out);
   return rc;
+}
+
+/* As what is executed: an exclusive name is not free before. */
+static void a_helper_is_watched_until_it_is_gone(void **state)
+{
+  struct scene *s = *state;
+  assert_int_equal(start(s, &(struct request){.call = 1}), 0);
+  await_answer(s);
+  assert_int_equal(s->living, 1);
+  s->awaits_end = true;
+  while (s->witness.count)
+    loop_run(s->workplace.loop);
 }
 
 static int count_descriptors(void)
@@ -330,6 +356,7 @@ static void says_that_there_is_no_helper(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
+      TEST(a_helper_is_watched_until_it_is_gone),
       TEST(asks_what_is_granted),
       TEST(asks_nothing_else),
       TEST(sends_no_header_that_is_none),
