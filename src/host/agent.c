@@ -149,6 +149,8 @@ static void on_stop_time(void *context)
     loop_timer_set(agent->stop, clock_monotonic_ms() + LATE_MS);
   } else {
     handlers_interrupt(agent->handlers);
+    own_commands_look(agent->own);
+    enter_reporting(agent); /* whatever a kaalua-cancel still waits for: it is run again */
   }
 }
 
