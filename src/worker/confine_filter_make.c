@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 
 /* Newer than Debian 12's libseccomp; the same number on each architecture that it is for. */
 enum { FCHMODAT2 = 452, SETXATTRAT = 463, REMOVEXATTRAT = 466, FILE_SETATTR = 469 };
@@ -49,8 +50,9 @@ static const char *const refused[] = {
     "lchown", "lchown32", "fchownat", "setxattr", "lsetxattr", "fsetxattr", "removexattr",
     "lremovexattr", "fremovexattr", "utime", "utimes", "futimesat", "utimensat",
     "utimensat_time64", "truncate", "truncate64",
-    /* memory that outlives the worker */
-    "shmget", "msgget", "semget", "mq_open",
+    /* memory that outlives the worker, or is another's */
+    "shmget", "shmat", "shmctl", "msgget", "msgsnd", "msgrcv", "msgctl", "semget", "semop",
+    "semtimedop", "semtimedop_time64", "semctl", "ipc", "mq_open", "mq_unlink",
 };
 
 /* Refused where one argument says so. */
@@ -63,12 +65,15 @@ static const struct {
     {"tgkill", {0, SCMP_CMP_NE, CONFINE_FILTER_SELF, 0}},
     {"rt_sigqueueinfo", {0, SCMP_CMP_NE, CONFINE_FILTER_SELF, 0}},
     {"rt_tgsigqueueinfo", {0, SCMP_CMP_NE, CONFINE_FILTER_SELF, 0}},
-    /* of others: limits, priorities */
+    /* of others: limits, processors, priorities, by process alone: a user's are the agent's, too */
     {"prlimit64", {0, SCMP_CMP_NE, 0, 0}},
+    {"sched_setaffinity", {0, SCMP_CMP_NE, 0, 0}},
     {"sched_setscheduler", {0, SCMP_CMP_NE, 0, 0}},
     {"sched_setparam", {0, SCMP_CMP_NE, 0, 0}},
     {"sched_setattr", {0, SCMP_CMP_NE, 0, 0}},
+    {"setpriority", {0, SCMP_CMP_NE, PRIO_PROCESS, 0}},
     {"setpriority", {1, SCMP_CMP_NE, 0, 0}},
+    {"ioprio_set", {0, SCMP_CMP_NE, 1 /* IOPRIO_WHO_PROCESS */, 0}},
     {"ioprio_set", {1, SCMP_CMP_NE, 0, 0}},
     /* signals by way of a descriptor: F_SETOWN, F_SETSIG, F_SETOWN_EX, FIOSETOWN, SIOCSPGRP */
     {"fcntl", {1, SCMP_CMP_EQ, 8, 0}},

@@ -32,7 +32,8 @@ static const struct {
     NAME(setpriority), NAME(setresuid), NAME(settimeofday), NAME(setxattr), NAME(socket),
     NAME(socketpair), NAME(swapon), NAME(symlinkat), NAME(tgkill), NAME(tkill), NAME(truncate),
     NAME(umount2), NAME(unlinkat), NAME(unshare), NAME(userfaultfd), NAME(utimensat),
-    NAME(rt_sigqueueinfo), NAME(sched_setscheduler),
+    NAME(ioprio_set), NAME(rt_sigqueueinfo), NAME(sched_setaffinity), NAME(sched_setscheduler),
+    NAME(semop), NAME(shmat),
 };
 
 static long number_of(lua_State *L)

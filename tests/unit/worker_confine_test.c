@@ -211,7 +211,14 @@ static void other_processes_are_out_of_reach(void **state)
       {"'pidfd_open', host", "EPERM"},
       {"'prlimit64', host, 7", "EPERM"},
       {"'setpriority', 0, host, 19", "EPERM"},
+      {"'setpriority', 1, 0, 0", "EPERM"}, /* PRIO_PGRP */
+      {"'setpriority', 2, 0, 0", "EPERM"}, /* PRIO_USER: the agent is one of them */
+      {"'ioprio_set', 1, host, 0", "EPERM"},
+      {"'ioprio_set', 3, 0, 0", "EPERM"}, /* IOPRIO_WHO_USER */
       {"'sched_setscheduler', host", "EPERM"},
+      {"'sched_setaffinity', host", "EPERM"},
+      {"'shmat', 1 << 30", "EPERM"},
+      {"'semop', 1 << 30", "EPERM"},
       {"'fcntl', 3, 0x500000008, host", "EPERM"},
       {"'prctl', 0x700000001, 0", "EPERM"},
       {"'clone', 0x700000011", "EPERM"},
@@ -227,9 +234,10 @@ static void what_a_worker_is_for_still_works(void **state)
   expect_payload(*state, "{ 'native', 'write' }",
                  "local own = call 'getpid'\n"
                  "return 200, 'OK', { call('kill', own, 0), call('tgkill', own, own, 0),\n"
-                 "  call('prlimit64', 0, 7), raw.thread(), raw.allocate(40),\n"
+                 "  call('prlimit64', 0, 7), call('setpriority', 0, 0, 0), raw.thread(), "
+                 "raw.allocate(40),\n"
                  "  call('memfd_create', 'x') > 3, call('prctl', 38) }",
-                 "[0,0,0,true,true,true,\"EINVAL\"]");
+                 "[0,0,0,0,true,true,true,\"EINVAL\"]");
 }
 
 static void calls_of_another_architecture_are_refused(void **state)
