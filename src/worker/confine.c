@@ -39,7 +39,7 @@ void confine_process(void)
   hide();
   demand("no_new_privs", prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
   demand("limits of resources", confine_limit_resources());
-  demand("limit of memory", confine_limit_memory(LOADING_MIB));
+  demand("limit of memory", confine_limit_memory(LOADING_MIB, false));
   demand("Landlock", confine_separate());
   demand("seccomp", confine_refuse_system_calls());
 }
@@ -108,5 +108,5 @@ void confine_after_load(struct worker *worker)
   if (!worker->write_grant.is_enforced)
     enforce(&worker->write_grant);
   if (worker->memory_mib)
-    demand("limit of memory", confine_limit_memory(worker->memory_mib));
+    demand("limit of memory", confine_limit_memory(worker->memory_mib, true));
 }

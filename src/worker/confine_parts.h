@@ -28,7 +28,7 @@ int confine_keep_files(struct confine_grant *grant);
 int confine_limit_resources(void);
 int confine_let_files_grow(void);
 
-/* confine_resources.c: all memory, by the limit for Lua's. */
-int confine_limit_memory(int64_t memory_mib);
+/* confine_resources.c: all memory, by the limit for Lua's; `for_good` it cannot be raised. */
+int confine_limit_memory(int64_t memory_mib, bool for_good);
 
 #endif

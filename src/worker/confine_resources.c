@@ -57,10 +57,11 @@ int confine_let_files_grow(void)
 }
 
 /* RLIMIT_DATA: what is mapped to be written. RLIMIT_AS counts what is only reserved, too. */
-int confine_limit_memory(int64_t memory_mib)
+int confine_limit_memory(int64_t memory_mib, bool for_good)
 {
 #if defined(__SANITIZE_ADDRESS__) /* whose shadow is terabytes of it */
   (void)memory_mib;
+  (void)for_good;
   return 0;
 #else
   struct rlimit data;
@@ -68,6 +69,8 @@ int confine_limit_memory(int64_t memory_mib)
     return -errno;
   rlim_t most = ((rlim_t)memory_mib * MEMORY_TIMES + MEMORY_MORE_MIB) * 1024 * 1024;
   data.rlim_cur = most < data.rlim_max ? most : data.rlim_max;
+  if (for_good)
+    data.rlim_max = data.rlim_cur;
   return setrlimit(RLIMIT_DATA, &data) ? -errno : 0;
 #endif
 }

@@ -495,8 +495,9 @@ static void memory_that_lua_does_not_count_has_an_end(void **state)
   skip();
 #endif
   expect_payload(*state, "{ 'native' }",
-                 "return 200, 'OK', { raw.allocate(60), raw.allocate(200), raw.allocate(60) }",
-                 "[true,false,true]");
+                 "return 200, 'OK', { raw.allocate(60), raw.allocate(200), raw.allocate(60),\n"
+                 "  call('prlimit64', 0, 2, ('I8I8'):pack(1 << 40, 1 << 40)), raw.allocate(200) }",
+                 "[true,false,true,\"EPERM\",false]");
 }
 
 /* ---- who it runs as ---- */
