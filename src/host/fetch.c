@@ -35,8 +35,8 @@ struct fetch {
 };
 
 struct fetch_queue {
-  struct fetches waiting;
-  size_t under_way;
+  struct fetches waiting, under_way;
+  size_t under_way_count;
   struct loop_timer *timer;
 };
 
@@ -44,13 +44,37 @@ static void launch(struct fetch *fetch);
 
 /* ---- turns ---- */
 
+static size_t count_under_way(const struct fetch_queue *queue, const char *type)
+{
+  size_t count = 0;
+  const struct fetch *fetch;
+  TAILQ_FOREACH(fetch, &queue->under_way, turn)
+    count += !strcmp(fetch->caller.type, type);
+  return count;
+}
+
+static struct fetch *choose_next(const struct fetch_queue *queue)
+{
+  struct fetch *fetch, *best = NULL;
+  size_t fewest = FETCHES_OF_TYPE_MAX;
+  TAILQ_FOREACH(fetch, &queue->waiting, turn) {
+    size_t count = count_under_way(queue, fetch->caller.type);
+    if (count >= fewest)
+      continue;
+    fewest = count;
+    best = fetch;
+  }
+  return best;
+}
+
 static void on_turn(void *context)
 {
   struct fetch_queue *queue = context;
   struct fetch *next;
-  while (queue->under_way < FETCHES_MAX && (next = TAILQ_FIRST(&queue->waiting))) {
+  while (queue->under_way_count < FETCHES_MAX && (next = choose_next(queue))) {
     TAILQ_REMOVE(&queue->waiting, next, turn);
-    queue->under_way++;
+    TAILQ_INSERT_TAIL(&queue->under_way, next, turn);
+    queue->under_way_count++;
     launch(next);
   }
 }
@@ -59,6 +83,7 @@ struct fetch_queue *fetch_queue_create(struct loop *loop)
 {
   struct fetch_queue *queue = memory_zeroed(1, sizeof *queue);
   TAILQ_INIT(&queue->waiting);
+  TAILQ_INIT(&queue->under_way);
   queue->timer = loop_timer_create(loop, on_turn, queue);
   return queue;
 }
@@ -82,7 +107,8 @@ static void leave_queue(struct fetch *fetch)
     TAILQ_REMOVE(&queue->waiting, fetch, turn);
     return;
   }
-  queue->under_way--;
+  TAILQ_REMOVE(&queue->under_way, fetch, turn);
+  queue->under_way_count--;
   if (!TAILQ_EMPTY(&queue->waiting))
     loop_timer_set(queue->timer, 0);
 }
@@ -146,8 +172,8 @@ static void on_time(void *context)
   else if (fetch->process)
     snprintf(text, sizeof text, "kaalua-http hangs, and was ended");
   else
-    snprintf(text, sizeof text, "took longer than %g s: %d other transfers were before it",
-             (double)fetch->request.timeout_ms / 1000, FETCHES_MAX);
+    snprintf(text, sizeof text, "took longer than %g s: %zu other transfers were before it",
+             (double)fetch->request.timeout_ms / 1000, fetch->queue->under_way_count);
   fail(fetch, text);
 }
 

@@ -1,6 +1,8 @@
 /* A server that a handler asks (kaa.http): one `kaalua-http fetch` for each transfer, under a
- * leader of its own. At most FETCHES_MAX of the whole agent are under way; the others wait their
- * turn, the first one first. A transfer ends with the command that asked for it.
+ * leader of its own. At most FETCHES_MAX of the whole agent are under way, and of one handler
+ * FETCHES_OF_TYPE_MAX, so that none keeps the others from theirs; those that wait take turns: the
+ * handler with the fewest under way, then the first one first. A transfer ends with the command
+ * that asked for it.
  *
  *   workplace_open: fetch_queue_create → fetch_start … → answered | fetches_end */
 #ifndef KAALUA_HOST_FETCH_H
@@ -12,7 +14,7 @@
 #include <jansson.h>
 #include <sys/queue.h>
 
-enum { FETCHES_MAX = 4 };
+enum { FETCHES_MAX = 4, FETCHES_OF_TYPE_MAX = FETCHES_MAX - 1 };
 
 struct fetch;
 struct fetch_queue;
@@ -21,6 +23,7 @@ TAILQ_HEAD(fetches, fetch);
 
 struct fetch_caller {
   struct process_witness *witness; /* of the helper, or NULL */
+  const char *type; /* the handler's; borrowed until it is answered or ended */
   void *context;
   /* The WORKER_FETCHED frame for the worker; borrowed. Never called from within fetch_start(). */
   void (*answer)(void *context, const void *frame, size_t size);

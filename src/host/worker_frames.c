@@ -198,7 +198,8 @@ static bool on_exec(struct worker *worker, struct frame *frame)
 static bool on_http(struct worker *worker, struct frame *frame)
 {
   const struct fetch_caller caller = {
-      .witness = worker->witness, .context = worker, .answer = send_now};
+      .type = worker->version->type, .witness = worker->witness, .context = worker,
+      .answer = send_now};
   return worker_running_job(worker) &&
          fetch_start(&worker->fetches, worker->workplace, frame, worker->version->needs,
                      worker->descriptors, &caller) == 0;

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -122,6 +123,8 @@ static void await_answer(struct scene *s)
 }
 
 struct request {
+  struct fetches *of;  /* a worker's; NULL: the scene's */
+  const char *type;    /* NULL: "x" */
   uint32_t call;
   const char *method, *url, *header;
   int64_t max_bytes, timeout_ms;
@@ -154,8 +157,10 @@ static int start(struct scene *s, const struct request *request)
   frame_feed(&reader, out.data, out.size_bytes);
   assert_int_equal(frame_next(&reader, &frame), 1);
   const struct fetch_caller caller = {
-      .witness = &s->witness, .context = s, .answer = on_answer};
-  int rc = fetch_start(&s->fetches, &s->workplace, &frame, s->needs, s->sockets[0], &caller);
+      .type = request->type ? request->type : "x", .witness = &s->witness, .context = s,
+      .answer = on_answer};
+  int rc = fetch_start(request->of ? request->of : &s->fetches, &s->workplace, &frame, s->needs,
+                       s->sockets[0], &caller);
   frame_reader_clear(&reader);
   buffer_clear(&out);
   return rc;
@@ -341,6 +346,60 @@ static void ends_the_one_before(void **state)
   assert_true(TAILQ_EMPTY(&s->fetches));
 }
 
+/* Listens, and answers nobody. Returns the socket, and its URL in a static place. */
+static int listen_in_silence(const char **url)
+{
+  static char text[64];
+  struct sockaddr_in own = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  socklen_t size = sizeof own;
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  assert_int_equal(bind(fd, (struct sockaddr *)&own, size), 0);
+  assert_int_equal(listen(fd, 16), 0);
+  assert_int_equal(getsockname(fd, (struct sockaddr *)&own, &size), 0);
+  snprintf(text, sizeof text, "http://127.0.0.1:%u/", ntohs(own.sin_port));
+  *url = text;
+  return fd;
+}
+
+static void on_pause(void *context)
+{
+  loop_stop(context);
+}
+
+/* Whoever has a turn takes it. */
+static void give_turns(struct scene *s)
+{
+  struct loop_timer *pause = loop_timer_create(s->workplace.loop, on_pause, s->workplace.loop);
+  loop_timer_set(pause, clock_monotonic_ms() + 20);
+  loop_run(s->workplace.loop);
+  loop_timer_destroy(pause);
+}
+
+static void leaves_a_turn_to_other_handlers(void **state)
+{
+  enum { WORKERS = 6 };
+  struct scene *s = *state;
+  struct fetches greedy[WORKERS];
+  const char *url;
+  int silence = listen_in_silence(&url);
+  json_object_set_new(s->needs, "net", json_true());
+  for (uint32_t i = 0; i < WORKERS; i++) {
+    TAILQ_INIT(&greedy[i]);
+    assert_int_equal(start(s, &(struct request){.of = &greedy[i], .type = "greedy", .url = url,
+                                                .call = i + 1}), 0);
+  }
+  for (uint32_t call = 91; call <= 93; call++) {
+    give_turns(s);
+    assert_int_equal(start(s, &(struct request){.call = call}), 0);
+    await_answer(s);
+    assert_int_equal(s->call, call);
+  }
+  assert_int_equal(s->answers, 3);
+  for (size_t i = 0; i < WORKERS; i++)
+    fetches_end(&greedy[i]);
+  close(silence);
+}
+
 static void says_that_there_is_no_helper(void **state)
 {
   struct scene *s = *state;
@@ -365,6 +424,7 @@ int main(void)
       TEST(writes_to_nothing_but_new_files),
       TEST(keeps_no_descriptor_that_it_has_not_asked_for),
       TEST(ends_the_one_before),
+      TEST(leaves_a_turn_to_other_handlers),
       TEST(says_that_there_is_no_helper),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
