@@ -121,6 +121,7 @@ int worker_start_again(struct worker *worker, const json_t *report, struct error
   }
   process_release(before);
   frame_reader_clear(&worker->reader);
+  worker->flow.answered = 0;
   json_object_set(worker->options, "needs", needs);
   send_version(worker, WORKER_HANDLER);
   return 0;

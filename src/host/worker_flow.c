@@ -9,6 +9,7 @@ enum {
   BURST_BYTES = 4 * 1024 * 1024, /* more than kaalua-worker lets a handler print at once */
   FRAME_COSTS_BYTES = 512, /* most of a small one is what follows from it */
   METADATA_COSTS_BYTES = 32 * 1024, /* each is merged into what waits to be sent */
+  UNREAD_MAX = 1, /* a command that was cancelled asks on before it has read its last answer */
 };
 
 static void on_resume(void *context)
@@ -65,4 +66,17 @@ void worker_flow_charge_frame(struct worker *worker, const struct frame *frame)
     worker_flow_charge(worker, METADATA_COSTS_BYTES + frame->size_bytes);
   else if (frame->kind == WORKER_TELEMETRY || frame->kind == WORKER_LOG)
     worker_flow_charge(worker, frame->size_bytes);
+}
+
+void worker_flow_answer(struct worker *worker, const void *bytes, size_t size)
+{
+  process_send(worker->process, bytes, size);
+  worker->flow.answered = process_given(worker->process);
+}
+
+bool worker_flow_may_ask(struct worker *worker)
+{
+  struct worker_flow *flow = &worker->flow;
+  flow->unread = process_taken(worker->process) < flow->answered ? flow->unread + 1 : 0;
+  return flow->unread <= UNREAD_MAX;
 }

@@ -181,7 +181,7 @@ static bool on_at(struct worker *worker, struct frame *frame)
 static void send_now(void *context, const void *bytes, size_t size)
 {
   struct worker *worker = context;
-  process_send(worker->process, bytes, size);
+  worker_flow_answer(worker, bytes, size);
 }
 
 static bool on_exec(struct worker *worker, struct frame *frame)
@@ -224,6 +224,10 @@ static void take_frame(struct worker *worker, struct frame *frame)
   bool good = false, spent = false;
   if (worker->is_settled && asks(frame))
     return;
+  if (asks(frame) && !worker_flow_may_ask(worker)) {
+    give_up_broken(worker);
+    return;
+  }
   switch (frame->kind) {
   case WORKER_LOADED: good = on_loaded(worker, frame); break;
   case WORKER_MARK: good = on_mark(worker, frame); break;

@@ -128,7 +128,7 @@ void worker_kept(struct worker_ticket *ticket, const char *failure, const char *
     frame_put_u8(&out, value != NULL);
     frame_put_bytes(&out, value, value ? value_bytes : 0);
     frame_end(&out, place);
-    process_send(worker->process, out.data, out.size_bytes);
+    worker_flow_answer(worker, out.data, out.size_bytes);
     buffer_clear(&out);
     worker->ticket = NULL;
   }

@@ -29,6 +29,7 @@ struct process {
   struct channel channels[CHANNEL_COUNT]; /* by the descriptor in the process */
   struct worker_ending ending;
   size_t ending_bytes;
+  uint64_t given_bytes; /* to its frames socket */
   int open_handles;
   bool has_ended; /* told, or not to be told any more */
   bool is_released;
@@ -312,7 +313,20 @@ static void send_all(struct channel *channel, const char *bytes, size_t size)
 
 void process_send(struct process *process, const void *bytes, size_t size)
 {
+  process->given_bytes += size;
   send_all(&process->channels[PROCESS_FRAMES], bytes, size);
+}
+
+uint64_t process_given(const struct process *process)
+{
+  return process->given_bytes;
+}
+
+uint64_t process_taken(const struct process *process)
+{
+  const struct channel *channel = &process->channels[PROCESS_FRAMES];
+  const uv_stream_t *stream = (const uv_stream_t *)&channel->pipe;
+  return process->given_bytes - (channel->open ? uv_stream_get_write_queue_size(stream) : 0);
 }
 
 static void on_input_shut(uv_shutdown_t *request, int status)

@@ -60,6 +60,10 @@ struct process *process_start(struct loop *loop, const struct process_options *o
 /* Sends bytes to the frames socket. Copies. */
 void process_send(struct process *process, const void *bytes, size_t size);
 
+/* How many bytes were sent to the frames socket, and how many of them it has taken. */
+uint64_t process_given(const struct process *process);
+uint64_t process_taken(const struct process *process);
+
 /* Writes to standard input, once, and closes it. Copies. */
 void process_input(struct process *process, const void *bytes, size_t size);
 

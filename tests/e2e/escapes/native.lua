@@ -92,6 +92,12 @@ exec({ "/bin/true" }, "LD_PRELOAD=" .. at.yard .. "/x.so") kaa.sleep(0.2) return
         '"native", exec = { "/usr/bin/yes" }'), 500, PROTOCOL },
       frames_exec_many = { native("for _ = 1, 50 do exec { '/usr/bin/yes', at.yard } end forever()",
         '"native", exec = { "/usr/bin/yes" }'), 500, PROTOCOL },
+      frames_unread = { native([[
+for _ = 1, 20 do
+  exec({ "/usr/bin/head", "-c", "2000000", "/dev/zero" }, nil, 2000000)
+  uv.sleep(100)
+end
+forever()]], '"native", exec = { "/usr/bin/head" }'), 500, PROTOCOL },
       frames_exec_none = { native "exec {} forever()", 500, PROTOCOL },
       frames_endpoint = { native [[
 send("T", bytes "T2" .. bytes '[{"escaped":1}]')
