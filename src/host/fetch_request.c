@@ -14,6 +14,7 @@ enum {
   CONNECT_MS = 30000,
   SILENCE_S = 60,
   BODY_MAX_BYTES = 4 * 1024 * 1024, /* that goes through this process */
+  TIMEOUT_MAX_MS = 86400 * 1000,    /* what kaa.http takes as its timeout_s */
 };
 
 static const char *grant_fault(const char *text, const json_t *needs)
@@ -95,7 +96,8 @@ int fetch_request_read(struct fetch_request *request, struct frame *frame, const
   frame_put_i64(out, SILENCE_S);
   frame_put_i64(out, request->timeout_ms);
   bool is_bounded = max_bytes >= 0 && (request->has_file || max_bytes <= BODY_MAX_BYTES);
-  return frame->bad || !is_bounded || request->timeout_ms < 0 ? -EPROTO : 0;
+  bool ends = request->timeout_ms >= 0 && request->timeout_ms <= TIMEOUT_MAX_MS;
+  return frame->bad || !is_bounded || !ends ? -EPROTO : 0;
 }
 
 void fetch_request_complete(struct fetch_request *request, int64_t left_ms)

@@ -270,6 +270,7 @@ static void refuses_frames_that_make_no_sense(void **state)
   assert_int_equal(start(s, &(struct request){.max_bytes = -1}), -EPROTO);
   assert_int_equal(start(s, &(struct request){.max_bytes = 1 << 30}), -EPROTO);
   assert_int_equal(start(s, &(struct request){.timeout_ms = -1}), -EPROTO);
+  assert_int_equal(start(s, &(struct request){.timeout_ms = INT64_MAX}), -EPROTO);
   assert_int_equal(start(s, &(struct request){.has_file = true}), -EPROTO); /* none was sent */
   assert_true(TAILQ_EMPTY(&s->fetches));
   assert_int_equal(count_descriptors(), before);
