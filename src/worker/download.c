@@ -1,6 +1,7 @@
 #include "worker/download.h"
 
 #include "base/worker_frames.h"
+#include "worker/judged.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,17 +18,17 @@ enum {
 
 static int open_directory(struct download *download, const char *resolved)
 {
-  char path[PATH_MAX];
-  const char *slash = strrchr(resolved, '/');
-  if (!slash || strlen(slash + 1) > NAME_MAX) {
+  const char *name;
+  download->directory = judged_open_folder(resolved, O_RDONLY, &name);
+  if (download->directory < 0)
+    return -1;
+  if (strlen(name) > NAME_MAX) {
     errno = ENAMETOOLONG;
     return -1;
   }
-  snprintf(path, sizeof path, "%.*s", slash == resolved ? 1 : (int)(slash - resolved), resolved);
-  snprintf(download->name, sizeof download->name, "%.*s", NAME_MAX, slash + 1);
-  snprintf(download->part, sizeof download->part, ".%.*s.kaalua-part", PART_NAME_BYTES, slash + 1);
-  download->directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-  return download->directory < 0 ? -1 : 0;
+  snprintf(download->name, sizeof download->name, "%.*s", NAME_MAX, name);
+  snprintf(download->part, sizeof download->part, ".%.*s.kaalua-part", PART_NAME_BYTES, name);
+  return 0;
 }
 
 /* A device or a pipe would be gone once it is replaced. */

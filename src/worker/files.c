@@ -1,6 +1,7 @@
 #include "worker/files.h"
 
 #include "worker/capability.h"
+#include "worker/judged.h"
 #include "worker/paths.h"
 #include "worker/programs.h"
 #include "worker/worker.h"
@@ -109,15 +110,10 @@ static int close_file(lua_State *L)
   return luaL_fileresult(L, !fclose(stream->f), NULL);
 }
 
-/* Whether the descriptor is of the file that was judged: on the way to it a folder may have
- * become a link since. A disk holds all files, the agent's own, too. */
+/* A disk holds all files, the agent's own, too. */
 static bool is_judged(int fd, const char *resolved, struct stat *info)
 {
-  char link[64], opened[PATH_MAX];
-  snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-  ssize_t size = readlink(link, opened, sizeof opened);
-  bool is_same = size == (ssize_t)strlen(resolved) && !memcmp(opened, resolved, (size_t)size);
-  if (!is_same || fstat(fd, info) || S_ISBLK(info->st_mode)) {
+  if (!judged_is(fd, resolved) || fstat(fd, info) || S_ISBLK(info->st_mode)) {
     errno = EACCES;
     return false;
   }

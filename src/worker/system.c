@@ -2,9 +2,12 @@
 
 #include "worker/capability.h"
 #include "worker/files.h"
+#include "worker/judged.h"
 #include "worker/programs.h"
 #include "worker/worker.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <lauxlib.h>
 #include <lualib.h>
 #include <stdio.h>
@@ -21,11 +24,42 @@ static int system_exit(lua_State *L)
   _exit(code);
 }
 
+static int close_with(int fd, int rc)
+{
+  int why = errno;
+  if (fd >= 0)
+    close(fd);
+  errno = why;
+  return rc;
+}
+
+/* As remove(3). */
+static int remove_judged(const char *resolved)
+{
+  const char *name;
+  int folder = judged_open_folder(resolved, O_PATH, &name);
+  int rc = folder < 0 ? -1 : unlinkat(folder, name, 0);
+  if (folder >= 0 && rc < 0 && errno == EISDIR)
+    rc = unlinkat(folder, name, AT_REMOVEDIR);
+  return close_with(folder, rc);
+}
+
+static int rename_judged(const char *from, const char *to)
+{
+  const char *name, *new_name;
+  int folder = judged_open_folder(from, O_PATH, &name);
+  if (folder < 0)
+    return -1;
+  int new_folder = judged_open_folder(to, O_PATH, &new_name);
+  int rc = new_folder < 0 ? -1 : renameat(folder, name, new_folder, new_name);
+  return close_with(folder, close_with(new_folder, rc));
+}
+
 static int system_remove(lua_State *L)
 {
   char resolved[PATH_MAX];
   int refused = files_check_entry(L, 1, "os.remove", resolved);
-  return refused ? refused : luaL_fileresult(L, !remove(resolved), lua_tostring(L, 1));
+  return refused ? refused : luaL_fileresult(L, !remove_judged(resolved), lua_tostring(L, 1));
 }
 
 static int system_rename(lua_State *L)
@@ -37,7 +71,7 @@ static int system_rename(lua_State *L)
     refused = files_check_entry(L, 2, "os.rename", to);
   if (refused)
     return refused;
-  return luaL_fileresult(L, !rename(from, to), NULL);
+  return luaL_fileresult(L, !rename_judged(from, to), NULL);
 }
 
 static int system_tmpname(lua_State *L)

@@ -458,6 +458,39 @@ static void a_folder_that_becomes_a_link_while_it_is_opened_shows_nothing(void *
   free(source);
 }
 
+static void a_folder_that_becomes_a_link_while_it_is_changed_stays_as_it_is(void **state)
+{
+  struct scene *scene = *state;
+  struct swap swap = {.path = scene->path};
+  pthread_t swapping;
+  struct peer peer;
+  char *source = memory_format(
+      "local path, moved = '%s/open/data', 0\n"
+      "return { needs = { 'write' }, run = function()\n"
+      "  for _ = 1, 30000 do\n"
+      "    if os.rename(path, path .. '-moved') then moved = moved + 1 end\n"
+      "    os.rename(path .. '-moved', path)\n"
+      "    os.remove(path .. '-none')\n"
+      "  end\n"
+      "  return 200, 'OK', moved > 0 end }", scene->path);
+  write_file(scene->path, "closed/data-none", "stays");
+  peer_load(&peer, source, scene->options);
+  assert_int_equal(pthread_create(&swapping, NULL, swap_folders, &swap), 0);
+  struct finished finished = peer_run(&peer, NULL);
+  atomic_store(&swap.is_over, true);
+  pthread_join(swapping, NULL);
+  assert_string_equal(finished.payload, "true");
+  finished_clear(&finished);
+  peer_stop(&peer);
+  free(source);
+  static const char *const names[] = {"data", "data-none"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    char *path = memory_format("%s/closed/%s", scene->path, names[i]);
+    assert_int_equal(access(path, F_OK), 0);
+    free(path);
+  }
+}
+
 static void a_disk_is_not_read_past_its_files(void **state)
 {
   struct scene *scene = *state;
@@ -601,6 +634,7 @@ int main(int argc, char **argv)
       IN_SCENE(all_may_be_written_where_all_is_granted),
       IN_SCENE(a_folder_that_comes_later_is_for_the_next_worker),
       IN_SCENE(a_folder_that_becomes_a_link_while_it_is_opened_shows_nothing),
+      IN_SCENE(a_folder_that_becomes_a_link_while_it_is_changed_stays_as_it_is),
       IN_SCENE(a_disk_is_not_read_past_its_files),
       cmocka_unit_test(no_file_grows_while_the_handler_loads),
       IN_SCENE(memory_that_lua_does_not_count_has_an_end),
