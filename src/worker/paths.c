@@ -1,12 +1,15 @@
 #include "worker/paths.h"
 
+#include "base/memory.h"
 #include "worker/version.h"
 
 #include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* The path of what does not exist yet: its directory must. */
 static int resolve_new(const char *path, char resolved[PATH_MAX])
@@ -103,10 +106,51 @@ static bool is_process(const char *resolved, bool write)
   return write || !realpath("/proc/self", own) || !is_beneath(resolved, own);
 }
 
+/* `real` is where the link `name` leads: a file, or the folder of the libraries. */
+static bool is_source(const char *name, const char *real, const char *resolved)
+{
+  const char *dot = strrchr(name, '.');
+  struct stat info;
+  if (!strcmp(name, "lib"))
+    return is_beneath(resolved, real);
+  return dot && !strcmp(dot, ".lua") && !strcmp(resolved, real) && !stat(real, &info) &&
+         S_ISREG(info.st_mode);
+}
+
+/* Whether a link in the directory, as a handler's file or library may be one, leads there. */
+static bool is_linked_from(const char *directory, const char *resolved)
+{
+  DIR *listing = opendir(directory);
+  bool is_linked = false;
+  for (struct dirent *entry; listing && !is_linked && (entry = readdir(listing));) {
+    char real[PATH_MAX];
+    if (entry->d_type != DT_LNK && entry->d_type != DT_UNKNOWN)
+      continue;
+    char *path = memory_format("%s/%s", directory, entry->d_name);
+    is_linked = realpath(path, real) && is_source(entry->d_name, real, resolved);
+    free(path);
+  }
+  if (listing)
+    closedir(listing);
+  return is_linked;
+}
+
+static bool is_handler(const struct version *version, const char *resolved)
+{
+  size_t index = 0;
+  bool is_one = is_inside_any(version, "handlers", resolved);
+  for (const char *path; !is_one && (path = version_option_text(version, "handlers", &index));) {
+    char *libraries = memory_format("%s/lib", path);
+    is_one = is_linked_from(path, resolved) || is_linked_from(libraries, resolved);
+    free(libraries);
+  }
+  return is_one;
+}
+
 bool paths_is_private(const struct version *version, const char *resolved, bool write)
 {
   return is_inside_any(version, "private", resolved) || is_process(resolved, write) ||
-         (write && is_inside_any(version, "handlers", resolved));
+         (write && is_handler(version, resolved));
 }
 
 bool paths_holds_private(const struct version *version, const char *resolved)

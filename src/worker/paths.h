@@ -21,7 +21,8 @@ bool paths_is_inside(const char *resolved, const char *directory);
 
 /* Whether no handler may read `resolved`; or, for `write`, write it. Besides the
  * version's own paths these are what /proc tells of other processes: the
- * environment, memory and descriptors of the host hold its secrets. */
+ * environment, memory and descriptors of the host hold its secrets; and for `write`
+ * what a link in the handlers directories leads to. */
 bool paths_is_private(const struct version *version, const char *resolved, bool write);
 
 /* Whether the configuration's ceiling allows `resolved` for writing: a link that the contract's

@@ -491,6 +491,27 @@ static void a_folder_that_becomes_a_link_while_it_is_changed_stays_as_it_is(void
   }
 }
 
+static void what_a_handlers_link_leads_to_is_not_written(void **state)
+{
+  struct scene *scene = *state;
+  char *options = memory_format("{\"handlers\":[\"%s/closed\"]}", scene->path);
+  char *link = memory_format("%s/closed/light.lua", scene->path);
+  assert_int_equal(symlink("../open/data", link), 0);
+  struct finished finished = run_body(scene, "{ 'native', 'write' }", options,
+      "local function why(path)\n"
+      "  local done, message = io.open(path, 'a')\n"
+      "  return done and 'open' or message:match ': (.*)$'\n"
+      "end\n"
+      "local _, moved = os.rename(at .. '/open/other', at .. '/open/data')\n"
+      "return 200, 'OK', { why(at .. '/closed/light.lua'), why(at .. '/open/data'),\n"
+      "  why(at .. '/open/other'), moved:match ': (.*)$' }");
+  assert_string_equal(finished.payload, "[\"never written by handlers\","
+      "\"never written by handlers\",\"open\",\"never written by handlers\"]");
+  finished_clear(&finished);
+  free(options);
+  free(link);
+}
+
 static void a_disk_is_not_read_past_its_files(void **state)
 {
   struct scene *scene = *state;
@@ -635,6 +656,7 @@ int main(int argc, char **argv)
       IN_SCENE(a_folder_that_comes_later_is_for_the_next_worker),
       IN_SCENE(a_folder_that_becomes_a_link_while_it_is_opened_shows_nothing),
       IN_SCENE(a_folder_that_becomes_a_link_while_it_is_changed_stays_as_it_is),
+      IN_SCENE(what_a_handlers_link_leads_to_is_not_written),
       IN_SCENE(a_disk_is_not_read_past_its_files),
       cmocka_unit_test(no_file_grows_while_the_handler_loads),
       IN_SCENE(memory_that_lua_does_not_count_has_an_end),
