@@ -106,7 +106,7 @@ struct handlers {
 
 struct handler *handler_find(const struct handlers *handlers, const char *type);
 struct handler *handler_add(struct handlers *handlers, char *type); /* takes `type` */
-void handler_remove(struct handler *handler);
+void handler_remove(struct handler *handler); /* not from within a worker's port */
 
 /* A worker died; three in a row mean quarantine. What ends well breaks the row,
  * unless the last death was in the other kind of work. */

@@ -62,6 +62,7 @@ struct handler *handler_add(struct handlers *handlers, char *type)
 void handler_remove(struct handler *handler)
 {
   TAILQ_REMOVE(&handler->table->all, handler, link);
+  handler_workers_bury(handler->table); /* those that wait for it may still call their ports */
   handler_files_drop_candidate(handler);
   const struct crew_place *place;
   TAILQ_FOREACH(place, &handler->crew.places, link)
@@ -119,7 +120,6 @@ void handlers_destroy(struct handlers *handlers)
   struct handler *handler;
   while ((handler = TAILQ_FIRST(&handlers->all)))
     handler_remove(handler);
-  handler_workers_bury(handlers);
   handler_scan_destroy(handlers->scan);
   loop_timer_destroy(handlers->bury);
   loop_timer_destroy(handlers->turn);

@@ -1,5 +1,6 @@
 -- Files dropped, changed, broken and removed while the agent runs.
 package.path = "tests/e2e/?.lua;" .. package.path
+local uv = require "luv"
 local world = require "support.world"
 
 local function answers(value)
@@ -112,6 +113,33 @@ describe("a handler's file", function()
     agent:remove "hello"
     local result = await_answer(platform, "hello", 501)
     assert.are.equal("No handler for hello", result.reasonPhrase)
+  end)
+
+  it("that is removed by a reload while its worker dies harms nobody", function()
+    local agent, platform = world.connected {
+      handlers = { hello = answers "one", other = answers "other" },
+    }
+    platform:call("hello", 1)
+    local pipe, is_connected = uv.new_pipe(false), false
+    pipe:connect(agent.state .. "/control", function(failure) is_connected = not failure end)
+    world.loop.await("a connection", function() return is_connected end)
+    platform:call("hello", 2) -- by now the agent has taken the connection
+    local workers = agent:workers()
+    assert.are.equal(1, #workers)
+    agent:remove "hello"
+    agent.process:kill "sigstop" -- it finds both at once: the request, then the death
+    world.loop.await("the agent to stand still", function()
+      return world.folder.read(("/proc/%d/stat"):format(agent.process.pid)):find "%) T "
+    end)
+    local is_sent = false
+    pipe:write('{"ask":"reload"}\n', function(failure) is_sent = not failure end)
+    world.loop.await("the request to be sent", function() return is_sent end)
+    uv.kill(workers[1].pid, "sigkill")
+    world.loop.await("the worker to be gone", function() return #agent:descendants() == 0 end)
+    agent.process:kill "sigcont"
+    await_answer(platform, "hello", 501)
+    assert.are.equal("other", platform:call("other", 3).payload)
+    pipe:close()
   end)
 
   it("is loaded anew when its library changes", function()
