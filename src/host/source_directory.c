@@ -70,13 +70,23 @@ static size_t place_of(const struct source_directory *directory, const char *nam
   return low;
 }
 
-static struct source_entry *need_entry(struct source_directory *directory, const char *name)
+/* NULL where there is none. */
+static struct source_entry *find_entry(const struct source_directory *directory, const char *name)
 {
   size_t place = place_of(directory, name);
-  if (place < directory->count && !strcmp(directory->entries[place]->file.name, name))
-    return directory->entries[place];
+  bool is_there =
+      place < directory->count && !strcmp(directory->entries[place]->file.name, name);
+  return is_there ? directory->entries[place] : NULL;
+}
+
+static struct source_entry *need_entry(struct source_directory *directory, const char *name)
+{
+  struct source_entry *entry = find_entry(directory, name);
+  if (entry)
+    return entry;
   directory->entries =
       memory_resized(directory->entries, (directory->count + 1) * sizeof *directory->entries);
+  size_t place = place_of(directory, name);
   struct source_entry **slot = &directory->entries[place];
   memmove(slot + 1, slot, (directory->count++ - place) * sizeof *slot);
   *slot = memory_zeroed(1, sizeof **slot);
@@ -89,11 +99,16 @@ static struct source_entry *need_entry(struct source_directory *directory, const
   return *slot;
 }
 
+/* A directory with a fault takes in no names: whoever may write it could make any number. */
 void source_directory_hint(struct source_directory *directory, const char *name, unsigned what)
 {
   const char *slash = strrchr(name, '/');
-  if (source_listing_is_source(slash ? slash + 1 : name))
-    arrival_hint(&need_entry(directory, name)->arrival, what);
+  if (!source_listing_is_source(slash ? slash + 1 : name))
+    return;
+  struct source_entry *entry =
+      directory->fault ? find_entry(directory, name) : need_entry(directory, name);
+  if (entry)
+    arrival_hint(&entry->arrival, what);
 }
 
 void source_directory_hint_lost(struct source_directory *directory)

@@ -8,6 +8,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -376,6 +377,27 @@ static void a_directory_that_others_can_write_is_refused(void **unused)
   }
 }
 
+/* Whoever may write the directory could make any number of them. */
+static void names_in_a_refused_directory_cost_nothing(void **unused)
+{
+  (void)unused;
+  struct scene s;
+  open_scene(&s);
+  chmod(s.one, 0777);
+  look(&s);
+  assert_non_null(sources_fault(s.sources, 0));
+  size_t before = mallinfo2().uordblks; /* 0 under the sanitizers */
+  for (int n = 0; n < 1000; n++) {
+    char name[32];
+    snprintf(name, sizeof name, "x%d.lua", n);
+    sources_hint(s.sources, s.one, name, WATCH_APPEARED);
+    sources_hint(s.sources, s.one, name, WATCH_GONE);
+  }
+  look(&s);
+  assert_true(mallinfo2().uordblks < before + 10000);
+  close_scene(&s);
+}
+
 static void a_path_is_quoted_in_the_command(void **unused)
 {
   (void)unused;
@@ -519,6 +541,7 @@ int main(void)
       cmocka_unit_test(files_that_others_can_write_are_refused_with_what_mends_it),
       cmocka_unit_test(links_of_others_are_refused),
       cmocka_unit_test(a_directory_that_others_can_write_is_refused),
+      cmocka_unit_test(names_in_a_refused_directory_cost_nothing),
       cmocka_unit_test(a_path_is_quoted_in_the_command),
       cmocka_unit_test(temporary_names_are_none),
       cmocka_unit_test(a_missing_directory_keeps_what_it_had),
