@@ -134,6 +134,7 @@ static bool replace(struct source_file *file, char *text, size_t text_bytes, cha
   file->text = text;
   file->text_bytes = text ? text_bytes : 0;
   file->fault = fault;
+  file->hashed_with = 0;
   return true;
 }
 

@@ -17,6 +17,7 @@ struct sources {
   struct source_file **files; /* those that count, sorted by name */
   size_t file_count;
   struct library *library;
+  unsigned library_number; /* counts the changes of it, from 1 */
   bool has_looked;
 };
 
@@ -28,6 +29,7 @@ struct sources *sources_create(const char *const *directories, size_t count)
   for (size_t i = 0; i < count; i++)
     source_directory_init(&sources->directories[i], directories[i], (int)i);
   sources->library = library_create();
+  sources->library_number = 1;
   return sources;
 }
 
@@ -127,15 +129,19 @@ static void gather_library(struct sources *sources)
   }
   library_drop(sources->library);
   sources->library = library;
+  sources->library_number++;
 }
 
+/* What is as it was is not read again: one change among a thousand handlers is taken in time. */
 static void hash_handlers(struct sources *sources)
 {
   for (size_t i = 0; i < sources->file_count; i++) {
     struct source_file *file = sources->files[i];
-    if (!source_file_is_library(file))
-      file->hash = file->fault ? version_hash(1, file->fault, strlen(file->fault))
-                               : requires_hash(file->text, file->text_bytes, sources->library);
+    if (source_file_is_library(file) || file->hashed_with == sources->library_number)
+      continue;
+    file->hash = file->fault ? version_hash(1, file->fault, strlen(file->fault))
+                             : requires_hash(file->text, file->text_bytes, sources->library);
+    file->hashed_with = sources->library_number;
   }
 }
 

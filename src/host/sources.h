@@ -33,6 +33,7 @@ struct source_file {
   char *fault; /* why it is refused, with what mends it; or NULL */
   int directory; /* its number, from 0 */
   uint64_t hash; /* of a handler: the text with the libraries that it requires, or the fault */
+  unsigned hashed_with; /* the number of the libraries that the hash is with; 0: not this text's */
   const char **shadows; /* paths of the files of this name in earlier directories, the nearest
                            first, NULL-terminated; NULL: none */
 };

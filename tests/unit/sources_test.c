@@ -527,6 +527,35 @@ static void a_library_changes_the_hash_of_those_that_require_it(void **unused)
   close_scene(&s);
 }
 
+static void what_was_shadowed_has_the_hash_with_the_libraries_of_now(void **unused)
+{
+  (void)unused;
+  struct scene s;
+  open_scene(&s);
+  char *lib = inner(s.one, "lib");
+  mkdir(lib, 0755);
+  save(s.one, "a.lua", "require 'v'");
+  save(lib, "v.lua", "1");
+  look(&s);
+  uint64_t before = sources_find(s.sources, "a")->hash;
+  save(s.two, "a.lua", "return 1");
+  sources_look(s.sources, ARRIVAL_AT_ONCE, NULL);
+  save(lib, "v.lua", "2");
+  sources_hint(s.sources, lib, "v.lua", WATCH_CLOSED);
+  look(&s);
+  drop(s.two, "a.lua");
+  sources_look(s.sources, ARRIVAL_AT_ONCE, NULL);
+  uint64_t after = sources_find(s.sources, "a")->hash;
+  assert_string_equal(text_of(&s, "a"), "require 'v'");
+  assert_true(after != before);
+  sources_destroy(s.sources);
+  s.sources = sources_create((const char *const[]){s.one, s.two}, 2);
+  look(&s);
+  assert_true(sources_find(s.sources, "a")->hash == after);
+  free(lib);
+  close_scene(&s);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -547,6 +576,7 @@ int main(void)
       cmocka_unit_test(a_missing_directory_keeps_what_it_had),
       cmocka_unit_test(an_unreadable_lib_keeps_what_there_was),
       cmocka_unit_test(a_library_changes_the_hash_of_those_that_require_it),
+      cmocka_unit_test(what_was_shadowed_has_the_hash_with_the_libraries_of_now),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
