@@ -63,10 +63,16 @@ void handler_commands_keep(void *context, struct worker *worker, struct command 
   handler->table->ports.keep(handler->table->ports.context, handler->type, command, keep, ticket);
 }
 
+/* Whether a first version may come soon. */
+static bool is_awaited(const struct handler *handler)
+{
+  return !handler->current && (handler->candidate || handler_files_are_awaited(handler));
+}
+
 /* Whether its commands are answered without running anything. */
 static bool is_answered_at_once(const struct handler *handler)
 {
-  bool has_hope = handler->current || handler->candidate || handler_files_are_awaited(handler);
+  bool has_hope = handler->current || is_awaited(handler);
   return handler->is_removed || !has_hope || handler->deaths >= HANDLER_DEATHS_MAX ||
          (handler->current && !handler->current->has_run);
 }
@@ -268,6 +274,11 @@ void handlers_run(struct handlers *handlers, struct command *command)
 {
   struct handler *handler = handler_find(handlers, command->key.type);
   int status;
+  if (handler && !is_answered_at_once(handler) && is_awaited(handler)) {
+    crew_withdraw(&handler->crew, command->key.endpoint);
+    put_back(handler, NULL, command); /* its file has come since it was handed out */
+    return;
+  }
   char *reason = objection(handler, command, &status);
   if (reason) {
     withdraw(handler, command->key.endpoint);

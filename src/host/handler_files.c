@@ -245,7 +245,8 @@ static bool take_file(struct handlers *handlers, const struct source_file *file)
 }
 
 /* A file is away for good: its type is answered 501 from now on, what runs runs to its
- * end. Should it come back, it is another one, with no good version before it. Returns whether it was served before. */
+ * end. Should it come back, it is another one, with no good version before it and no deaths.
+ * Returns whether it was served before. */
 static bool take_removal(struct handler *handler)
 {
   struct handlers *handlers = handler->table;
@@ -261,6 +262,8 @@ static bool take_removal(struct handler *handler)
     version_drop(handler->current);
     handler->current = NULL;
     handler->has_seen = handler->lacks_disk = false;
+    handler->deaths = handler->passing_loads = 0;
+    handler->retry_at_ms = handler->retry_wait_ms = 0;
     set_fault(handler, NULL, NULL);
     handlers->ports.room(handlers->ports.context, handler->type);
   }

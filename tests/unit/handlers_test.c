@@ -286,12 +286,94 @@ static void a_worker_of_the_version_before_is_given_nothing_new(void **unused)
   close_scene(&s);
 }
 
+/* ---- a file that comes back ---- */
+
+static void remove_source(struct scene *s)
+{
+  char *path = memory_format("%s/x.lua", s->folder);
+  assert_int_equal(unlink(path), 0);
+  free(path);
+  assert_int_equal(handlers_reload(s->handlers, NULL, 0), 0);
+  assert_false(handlers_have(s->handlers, "x"));
+}
+
+static void bring_source(struct scene *s, const char *source)
+{
+  write_source(s, source);
+  assert_int_equal(handlers_reload(s->handlers, NULL, 0), 0);
+  s->events[0] = '\0';
+}
+
+static bool has_room(const struct scene *s)
+{
+  return strstr(s->events, "room") != NULL;
+}
+
+static void assert_waits_and_runs(struct scene *s, struct command *command, int64_t id)
+{
+  char *put_back = memory_format("put back %lld", (long long)id);
+  char *ended = memory_format("ended %lld with 200 new room", (long long)id);
+  handlers_run(s->handlers, command);
+  assert_string_equal(s->events, put_back);
+  assert_int_equal(handlers_room(s->handlers, "x"), 0);
+  s->events[0] = '\0';
+  run_until(s, has_room);
+  s->events[0] = '\0';
+  run_command(s, command, id, COMMAND_REPORT);
+  run_until(s, has_ended);
+  assert_string_equal(s->events, ended);
+  free(put_back);
+  free(ended);
+}
+
+static void what_was_handed_out_while_there_was_no_file_waits_for_one(void **unused)
+{
+  (void)unused;
+  struct scene s;
+  open_scene(&s, "return function() return 200, 'old' end");
+  remove_source(&s);
+  s.events[0] = '\0';
+  run_command(&s, &s.command, 1, COMMAND_REPORT);
+  assert_string_equal(s.events, "ended 1 with 501 No handler for x room");
+  assert_int_equal(handlers_offer(s.handlers, "x", "E1"), CORE_TAKE);
+  bring_source(&s, "return function() return 200, 'new' end");
+  assert_waits_and_runs(&s, &s.command, 1);
+  close_scene(&s);
+}
+
+static void a_file_that_comes_back_is_not_quarantined(void **unused)
+{
+  (void)unused;
+  struct scene s;
+  struct command others[4];
+  open_scene(&s, "return { workers = 2, run = function(c) if c.id > 1 then os.exit(3) end "
+                 "while not io.open('%s/go') do kaa.sleep(0.01) end end }");
+  run_command(&s, &s.command, 1, COMMAND_REPORT);
+  for (int i = 0; i < 3; i++) {
+    s.events[0] = '\0';
+    run_command(&s, &others[i], i + 2, COMMAND_REPORT);
+    run_until(&s, has_ended);
+  }
+  remove_source(&s); /* one still runs */
+  assert_int_equal(handlers_offer(s.handlers, "x", "E1"), CORE_TAKE);
+  bring_source(&s, "return function() return 200, 'new' end");
+  others[3] = s.command;
+  others[3].key.id = 5;
+  handlers_run(s.handlers, &others[3]);
+  assert_string_equal(s.events, "put back 5");
+  write_file(&s, "go", "");
+  run_until(&s, has_ended);
+  close_scene(&s);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_command_of_another_versions_policy_is_put_back),
       cmocka_unit_test(what_is_answered_at_once_needs_no_policy),
       cmocka_unit_test(a_worker_of_the_version_before_is_given_nothing_new),
+      cmocka_unit_test(what_was_handed_out_while_there_was_no_file_waits_for_one),
+      cmocka_unit_test(a_file_that_comes_back_is_not_quarantined),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
