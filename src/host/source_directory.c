@@ -146,18 +146,22 @@ static bool take_fault(struct source_entry *entry, const struct file_stamp *stam
   return replace(&entry->file, NULL, 0, fault) || is_first;
 }
 
-static void hold(struct source_entry *entry, bool is_held, int64_t now_ms)
+/* Who asks for a look is told at once. */
+static void hold(struct source_entry *entry, bool is_held, const struct arrival_look *look)
 {
   if (!is_held) {
     entry->held_since_ms = 0;
     free(entry->held);
     entry->held = NULL;
-  } else if (!entry->held_since_ms) {
-    entry->held_since_ms = now_ms;
-  } else if (!entry->held && now_ms - entry->held_since_ms >= HELD_MS) {
+    return;
+  }
+  if (!entry->held_since_ms)
+    entry->held_since_ms = look->now_ms;
+  bool is_to_be_said =
+      look->haste == ARRIVAL_AT_ONCE || look->now_ms - entry->held_since_ms >= HELD_MS;
+  if (!entry->held && is_to_be_said)
     entry->held = memory_format("%s: a program has it open for writing; taken once it is closed",
                                 entry->file.path);
-  }
 }
 
 /* The file is open. Returns whether its content is another one. */
@@ -167,7 +171,7 @@ static bool take_open(struct source_entry *entry, struct source_reader *reader,
   struct file_stamp stamp = file_stamp_of(&reader->status);
   bool may_take = arrival_allows(&entry->arrival, &stamp, reader->writer, look);
   hold(entry, !may_take && (reader->writer == ARRIVAL_WRITER ||
-                            entry->arrival.hints & WATCH_WRITTEN), look->now_ms);
+                            entry->arrival.hints & WATCH_WRITTEN), look);
   if (!may_take)
     return false;
   char *fault = source_reader_refusal(reader, entry->file.path);

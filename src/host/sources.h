@@ -94,9 +94,9 @@ int sources_directory_of(const struct sources *sources, const char *path);
 bool sources_directory_was_read(const struct sources *sources, int directory);
 const char *sources_directory_fault(const struct sources *sources, int directory);
 
-/* The n-th fault of the directories themselves, or of a file that is not taken for long
- * because a program has it open for writing, as "path: what"; NULL past the last. Borrowed
- * until the next look. */
+/* The n-th fault of the directories themselves, or of a file that is not taken for long, or
+ * when somebody asked for a look, because a program has it open for writing, as "path: what";
+ * NULL past the last. Borrowed until the next look. */
 const char *sources_fault(const struct sources *sources, size_t n);
 
 #endif

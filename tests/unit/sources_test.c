@@ -169,13 +169,19 @@ static void a_file_that_is_open_for_writing_is_not_taken(void **unused)
   sources_hint(s.sources, s.one, "a.lua", WATCH_CLOSED); /* somebody else's */
   look(&s);
   assert_string_equal(text_of(&s, "a"), "good");
+  assert_null(sources_fault(s.sources, 0)); /* an upload that is under way */
   sources_look(s.sources, ARRIVAL_AT_ONCE, NULL);
   assert_string_equal(text_of(&s, "a"), "good");
+  char *held =
+      memory_format("%s: a program has it open for writing; taken once it is closed", path);
+  assert_string_equal(sources_fault(s.sources, 0), held); /* whoever asked for the look waits */
   assert_int_equal(write(fd, "lf", 2), 2);
   close(fd);
   sources_hint(s.sources, s.one, "a.lua", WATCH_CLOSED);
   look(&s);
   assert_string_equal(text_of(&s, "a"), "half");
+  assert_null(sources_fault(s.sources, 0));
+  free(held);
   free(path);
   close_scene(&s);
 }
