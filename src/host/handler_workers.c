@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+enum { IDLE_MAX = 16 }; /* workers without work; no more are kept for what was only changed */
+
 /* A worker is often done with inside one of its own calls. */
 void handler_bury(struct handlers *handlers, struct worker *worker)
 {
@@ -95,12 +97,25 @@ void handler_recall(struct handler *handler)
   handler_settle(handler);
 }
 
-/* At start-up each file is loaded once; nobody knows which will be needed. A file
- * that changes later was changed to be tried: its worker stays for the idle time. */
+static bool has_many_idle(const struct handlers *handlers)
+{
+  size_t count = 0;
+  const struct handler *handler;
+  const struct crew_place *place;
+  TAILQ_FOREACH(handler, &handlers->all, link)
+    TAILQ_FOREACH(place, &handler->crew.places, link)
+      count += place->worker && !place->load && !place->kept;
+  return count > IDLE_MAX;
+}
+
+/* At start-up each file is loaded once; nobody knows which will be needed. A file that
+ * changes later was changed to be tried: its worker stays for the idle time. But a library
+ * may change a thousand handlers. */
 static void retire_new(struct handler *handler, struct worker *worker)
 {
   struct crew_place *place = crew_find(&handler->crew, worker);
-  if (handler->table->ready || !place || place->load || place->kept)
+  bool may_stay = handler->table->ready && !has_many_idle(handler->table);
+  if (may_stay || !place || place->load || place->kept)
     return;
   handler_bury(handler->table, worker);
   crew_vacate(&handler->crew, place);

@@ -154,6 +154,27 @@ describe("a handler's file", function()
     await_answer(platform, "hello", 200, "two")
   end)
 
+  it("is loaded with many others when their library changes, and few workers stay", function()
+    local handlers = { ["lib/valve"] = "return 'one'" }
+    for n = 1, 24 do
+      handlers["valve" .. n] = "local v = require 'valve' return function() return 200, 'OK', v end"
+    end
+    local agent, platform = world.connected { handlers = handlers }
+    platform:call("valve1", 1)
+    local mark = agent:mark()
+    agent:save("lib/valve", "return 'two'")
+    for n = 1, 24 do
+      agent:await_log(("valve%d%%s+changed version is in service"):format(n), mark)
+    end
+    world.loop.await("at most 16 workers", function()
+      local count = #agent:workers()
+      return count > 0 and count <= 16
+    end)
+    for n = 1, 24 do
+      assert.are.equal("two", platform:call("valve" .. n, 2).payload)
+    end
+  end)
+
   it("is none where its name is no type, or an editor's", function()
     local agent, platform = world.connected { handlers = { good = answers "good" } }
     for _, name in ipairs {
