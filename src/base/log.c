@@ -2,6 +2,7 @@
 
 #include "base/buffer.h"
 #include "base/clock.h"
+#include "base/memory.h"
 #include "base/utf8.h"
 
 #include <errno.h>
@@ -9,6 +10,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -87,6 +89,20 @@ void log_event(enum log_level level, const char *tag, const char *event, ...)
   if (write(STDERR_FILENO, line.data, line.size_bytes) < 0) { /* nowhere left to say it */
   }
   buffer_clear(&line);
+}
+
+void log_lines(enum log_level level, const char *tag, const char *bytes, size_t size)
+{
+  while (size) {
+    const char *newline = memchr(bytes, '\n', size);
+    size_t length = newline ? (size_t)(newline - bytes) : size;
+    char *line = memory_copied(bytes, length);
+    if (*line)
+      log_event(level, tag, line, (char *)0);
+    free(line);
+    size -= length + (newline != NULL);
+    bytes += length + (newline != NULL);
+  }
 }
 
 const char *log_number(char text[24], int64_t number)

@@ -10,6 +10,7 @@
 #ifndef KAALUA_BASE_LOG_H
 #define KAALUA_BASE_LOG_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERROR };
@@ -37,5 +38,8 @@ const char *log_number(char text[24], int64_t number);
  * and "…"; returns `text`. */
 const char *log_token(char text[24], const char *token);
 #define LOG_TOKEN(token) log_token((char[24]){0}, (token))
+
+/* One event for each line of `bytes` that is not empty: what another program printed. */
+void log_lines(enum log_level level, const char *tag, const char *bytes, size_t size);
 
 #endif

@@ -1,11 +1,11 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "cli/command_line.h"
-#include "host/ceiling.h"
+#include "handlers/sources.h"
 #include "host/faults.h"
-#include "host/sources.h"
-#include "host/worker.h"
 #include "kp/name.h"
+#include "supervision/ceiling.h"
+#include "supervision/worker.h"
 
 #include <stdio.h>
 #include <stdlib.h>

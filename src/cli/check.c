@@ -2,11 +2,11 @@
 #include "base/nearest.h"
 #include "cli/check_needs.h"
 #include "cli/command_line.h"
-#include "host/ceiling.h"
+#include "handlers/sources.h"
 #include "host/evaluate.h"
 #include "host/faults.h"
-#include "host/settings_place.h"
-#include "host/sources.h"
+#include "supervision/ceiling.h"
+#include "supervision/settings_place.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,8 +2,8 @@
 
 #include "base/memory.h"
 #include "cli/program_trust.h"
-#include "host/confinement.h"
 #include "host/faults.h"
+#include "supervision/confinement.h"
 
 #include <limits.h>
 #include <stdbool.h>

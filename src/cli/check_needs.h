@@ -4,7 +4,7 @@
 #define KAALUA_CLI_CHECK_NEEDS_H
 
 #include "host/config.h"
-#include "host/workplace.h"
+#include "supervision/workplace.h"
 
 #include <jansson.h>
 
@@ -22,7 +22,7 @@ void check_needs_add(struct check_needs *needs, const char *type, const char *pa
 
 /* {"handlers": [{"type", "file", "line"?, "needs"?}], "ceiling"?: {"file", "line", "all"?,
  * "handlers"}, "warnings": [{"file", "line", "message"}], "confinement": {…} (of
- * host/confinement.h)}; a handler without "needs" has faults. Call it once all are added. Returns owned. */
+ * supervision/confinement.h)}; a handler without "needs" has faults. Call it once all are added. Returns owned. */
 json_t *check_needs_document(const struct check_needs *needs);
 
 /* Prints that document for people. */

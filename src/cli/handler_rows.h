@@ -1,5 +1,5 @@
 /* What `kaalua handlers` and `kaalua reload` print alike of one handler, an element of
- * handlers_list() (host/handlers_report.h). */
+ * handlers_list() (handlers/handlers_report.h). */
 #ifndef KAALUA_CLI_HANDLER_ROWS_H
 #define KAALUA_CLI_HANDLER_ROWS_H
 

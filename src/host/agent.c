@@ -3,16 +3,16 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "core/core.h"
-#include "host/confinement.h"
+#include "handlers/handlers.h"
 #include "host/agent_metadata.h"
 #include "host/control_answers.h"
-#include "host/handlers.h"
-#include "host/marks_files.h"
 #include "host/recovery.h"
 #include "host/state.h"
 #include "host/wire.h"
 #include "host/work.h"
 #include "journal/journal.h"
+#include "supervision/confinement.h"
+#include "supervision/marks_files.h"
 
 #include <errno.h>
 #include <malloc.h>

@@ -3,7 +3,7 @@
 #define KAALUA_HOST_AGENT_H
 
 #include "host/config.h"
-#include "host/workplace.h"
+#include "supervision/workplace.h"
 
 /* Runs until SIGTERM or SIGINT and then stops in order: nothing new starts,
  * what runs gets 10 s (none after a second signal), results get 2 s to be

@@ -4,7 +4,7 @@
 #include "base/jsontext.h"
 #include "base/memory.h"
 #include "base/utf8.h"
-#include "host/handlers_report.h"
+#include "handlers/handlers_report.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -16,8 +16,8 @@
 #define KAALUA_HOST_AGENT_METADATA_H
 
 #include "core/core.h"
+#include "handlers/handlers.h"
 #include "host/config.h"
-#include "host/handlers.h"
 #include "io/loop.h"
 
 #include <stdbool.h>

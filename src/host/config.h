@@ -4,8 +4,8 @@
 #define KAALUA_HOST_CONFIG_H
 
 #include "base/log.h"
-#include "host/workplace.h"
 #include "kp/topic.h"
+#include "supervision/workplace.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -45,10 +45,10 @@ struct config {
   char *control; /* path of the control socket: `control` in the state directory, unless the file
                     says otherwise and --state and KAALUA_STATE do not */
   json_t *settings; /* object */
-  json_t *ceiling;  /* what handlers may need (host/ceiling.h), or NULL */
+  json_t *ceiling;  /* what handlers may need (supervision/ceiling.h), or NULL */
   json_t *places;   /* where the file says that: {"file": its absolute path, "lines":
                        {"settings.light.pin": {"line", "column", "source"?}}}; NULL without one */
-  char *handler_user; /* NULL: the default (host/handler_user.h) */
+  char *handler_user; /* NULL: the default (supervision/handler_user.h) */
   char *cex, *dcx, *epmx;
   bool id_reuse_never;
   bool tells_metadata; /* of itself (host/agent_metadata.h) */

@@ -25,11 +25,11 @@
 #define KAALUA_HOST_CONTROL_ANSWERS_H
 
 #include "core/core.h"
+#include "handlers/handlers.h"
 #include "host/config.h"
-#include "host/handlers.h"
 #include "host/wire.h"
-#include "journal/journal.h"
 #include "io/loop.h"
+#include "journal/journal.h"
 
 /* What is asked about: borrowed, all of it outlives the answers. */
 struct control_sources {

@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/nearest.h"
-#include "host/handlers_report.h"
+#include "handlers/handlers_report.h"
 
 #include <stdlib.h>
 #include <string.h>

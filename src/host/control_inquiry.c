@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "host/handlers_running.h"
+#include "handlers/handlers_running.h"
 
 #include <errno.h>
 #include <stdio.h>

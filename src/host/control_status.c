@@ -3,10 +3,10 @@
 #include "base/clock.h"
 #include "base/jsontext.h"
 #include "base/memory.h"
-#include "host/confinement.h"
-#include "host/handlers_report.h"
-#include "host/handlers_running.h"
-#include "host/plain_text.h"
+#include "handlers/handlers_report.h"
+#include "handlers/handlers_running.h"
+#include "base/plain_text.h"
+#include "supervision/confinement.h"
 
 #include <stdlib.h>
 #include <unistd.h>

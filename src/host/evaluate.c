@@ -1,8 +1,8 @@
 #include "host/evaluate.h"
 
 #include "base/memory.h"
+#include "handlers/sources.h"
 #include "host/faults.h"
-#include "host/sources.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -4,9 +4,9 @@
 #ifndef KAALUA_HOST_EVALUATE_H
 #define KAALUA_HOST_EVALUATE_H
 
-#include "host/version.h"
-#include "host/worker.h"
-#include "host/workplace.h"
+#include "supervision/version.h"
+#include "supervision/worker.h"
+#include "supervision/workplace.h"
 
 #include <stdbool.h>
 

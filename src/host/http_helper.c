@@ -101,16 +101,6 @@ static void on_ended(void *context, const struct worker_ending *ending)
 
 /* ---- what it says ---- */
 
-/* Its complaints, line by line. */
-static void log_output(const char *bytes, size_t size)
-{
-  char *text = memory_copied(bytes, size), *rest = text, *line;
-  while ((line = strsep(&rest, "\n")))
-    if (*line)
-      log_warn("http", line);
-  free(text);
-}
-
 static bool on_frame(struct http_helper *helper, struct frame *frame)
 {
   struct http_answer answer = {.number = frame_get_u32(frame)};
@@ -134,7 +124,7 @@ static void on_received(void *context, enum process_stream stream, const char *b
 {
   struct http_helper *helper = context;
   if (stream != PROCESS_FRAMES) {
-    log_output(bytes, size);
+    log_lines(LOG_LEVEL_WARN, "http", bytes, size);
     return;
   }
   frame_feed(&helper->reader, bytes, size);

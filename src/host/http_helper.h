@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "host/config.h"
-#include "host/workplace.h"
+#include "supervision/workplace.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -4,8 +4,8 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/utf8.h"
+#include "handlers/handlers_running.h"
 #include "host/control_status.h"
-#include "host/handlers_running.h"
 #include "kp/name.h"
 
 #include <errno.h>

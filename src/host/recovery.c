@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "host/sound.h"
+#include "supervision/sound.h"
 
 #include <search.h>
 #include <stdlib.h>

@@ -30,8 +30,8 @@
 #define KAALUA_HOST_RECOVERY_H
 
 #include "core/core.h"
-#include "host/marks_files.h"
 #include "journal/journal.h"
+#include "supervision/marks_files.h"
 
 /* Gives the core all that the journal holds, and logs one line of what became of it
  * where there was something. `marks` NULL (a read-only file system): only what is done

@@ -5,7 +5,7 @@
 
 #include "core/core.h"
 #include "host/transport.h"
-#include "host/workplace.h"
+#include "supervision/workplace.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -3,8 +3,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "host/marks_files.h"
 #include "host/notes.h"
+#include "supervision/marks_files.h"
 
 #include <stdlib.h>
 

@@ -9,7 +9,7 @@
 #define KAALUA_HOST_WORK_H
 
 #include "core/core.h"
-#include "host/handlers.h"
+#include "handlers/handlers.h"
 #include "host/own_commands.h"
 #include "journal/journal.h"
 

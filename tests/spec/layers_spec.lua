@@ -9,16 +9,18 @@ local LAYERS = {
   core = { "base", "kp" },
   io = { "base" },
   journal = { "base", "core/command.h", "core/storage.h", "io/loop.h" },
-  host = { "base", "kp", "core", "io", "journal" },
-  cli = { "base", "kp", "core", "io", "journal", "host" },
+  supervision = { "base", "kp", "core", "io" },
+  handlers = { "base", "kp", "core", "io", "supervision" },
+  host = { "base", "kp", "core", "io", "journal", "supervision", "handlers" },
+  cli = { "base", "kp", "core", "io", "journal", "supervision", "handlers", "host" },
   worker = { "base" },
   http = { "base", "kp" },
 }
 
 -- The one place of each library's headers: patterns of header and of path.
 local LIBRARIES = {
-  { header = "^jansson%.h$", places = { "^base/", "^journal/", "^host/", "^cli/",
-    "^worker/" } },
+  { header = "^jansson%.h$", places = { "^base/", "^journal/", "^supervision/",
+    "^handlers/", "^host/", "^cli/", "^worker/" } },
   { header = "^sqlite3%.h$", places = { "^journal/" } },
   { header = "^uv%.h$", places = { "^io/uv_loop%.h$" } },
   { header = "^mosquitto%.h$", places = { "^io/mqtt[%w_]*%.[ch]$" } },

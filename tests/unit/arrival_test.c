@@ -1,5 +1,5 @@
 /* When a dropped file is taken: by what events, scans and the kernel tell of it. */
-#include "host/arrival.h"
+#include "handlers/arrival.h"
 
 #include "io/watch.h"
 

@@ -1,5 +1,5 @@
-/* host/ceiling.c: which limit is whose, and what of needs lies within it. */
-#include "host/ceiling.h"
+/* supervision/ceiling.c: which limit is whose, and what of needs lies within it. */
+#include "supervision/ceiling.h"
 
 #include <fcntl.h>
 #include <setjmp.h>

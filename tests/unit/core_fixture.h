@@ -4,8 +4,8 @@
 #define KAALUA_TESTS_CORE_FIXTURE_H
 
 #include "core/core.h"
-#include "memory_storage.h"
 #include "core_rows.h"
+#include "memory_storage.h"
 
 #include <stdbool.h>
 #include <stddef.h>

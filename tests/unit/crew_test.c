@@ -1,6 +1,6 @@
 /* Who of a handler's workers takes a command. Workers are names here: the crew never looks
  * into one. */
-#include "host/crew.h"
+#include "handlers/crew.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* Names that one handler at a time may hold. */
-#include "host/exclusion.h"
+#include "handlers/exclusion.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

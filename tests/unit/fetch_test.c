@@ -1,12 +1,12 @@
 /* The host's side of kaa.http against a worker that lies: what it may not ask, descriptors that
  * are none for a body, and frames that make no sense. The processes are the real ones; port 1 of
  * the loopback interface answers at once, as nobody listens there. */
-#include "host/fetch.h"
+#include "supervision/fetch.h"
 
 #include "base/clock.h"
 #include "base/worker_frames.h"
-#include "host/fetch_file.h"
 #include "io/process.h"
+#include "supervision/fetch_file.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* The table of handlers with real workers: which version runs a command, and under which
  * policy. */
-#include "host/handlers.h"
+#include "handlers/handlers.h"
 
 #include "base/clock.h"
 #include "base/memory.h"

@@ -1,9 +1,9 @@
-/* host/last_good.c and host/version_file.c on real files. */
-#include "host/last_good.h"
+/* handlers/last_good.c and supervision/version_file.c on real files. */
+#include "handlers/last_good.h"
 
 #include "base/clock.h"
 #include "base/memory.h"
-#include "host/version_file.h"
+#include "supervision/version_file.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,5 +1,5 @@
-/* host/marks_files.c on a real folder. */
-#include "host/marks_files.h"
+/* supervision/marks_files.c on a real folder. */
+#include "supervision/marks_files.h"
 
 #include <dirent.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* Which change of a library changes a handler: by what its source requires. */
-#include "host/requires.h"
+#include "supervision/requires.h"
 
-#include "host/version.h"
+#include "supervision/version.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
-/* host/settings_place.c: the innermost place of the configuration that is known. */
-#include "host/settings_place.h"
+/* supervision/settings_place.c: the innermost place of the configuration that is known. */
+#include "supervision/settings_place.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

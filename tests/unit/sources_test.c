@@ -1,6 +1,6 @@
 /* The handler directories as files, on a real file system: what is taken, what is refused,
  * what shadows what. */
-#include "host/sources.h"
+#include "handlers/sources.h"
 
 #include "base/clock.h"
 #include "base/memory.h"

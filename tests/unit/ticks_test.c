@@ -1,6 +1,6 @@
 /* When ticks are due, with a virtual clock: each endpoint once in an interval,
  * evenly spread, one at a time, nothing caught up, nobody left out. */
-#include "host/ticks.h"
+#include "handlers/ticks.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

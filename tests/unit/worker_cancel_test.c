@@ -1,12 +1,12 @@
 /* worker_cancel() with the real kaalua-worker: it never hits another command, however close
  * it comes, and what it returns of the one that it is for is true. */
-#include "host/worker.h"
+#include "supervision/worker.h"
 
 #include "base/clock.h"
 #include "base/memory.h"
 #include "core/core.h"
-#include "host/marks_files.h"
-#include "host/sources.h"
+#include "handlers/sources.h"
+#include "supervision/marks_files.h"
 
 #include <errno.h>
 #include <limits.h>
