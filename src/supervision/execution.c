@@ -1,6 +1,7 @@
 #include "supervision/execution.h"
 
 #include "base/clock.h"
+#include "base/code_variable.h"
 #include "base/memory.h"
 #include "base/utf8.h"
 #include "base/worker_frames.h"
@@ -267,8 +268,8 @@ static const char *objection(const struct request *request, const json_t *needs)
   if (!is_granted(needs, request->argv[0]))
     return "not among the programs that needs.exec names";
   for (uint32_t i = 0; i < request->environment_count; i++)
-    if (!json_is_true(json_object_get(needs, "exec")) && !strncmp(request->environment[i], "LD_", 3))
-      return "LD_ variables could run another program than the ones that needs.exec names";
+    if (!json_is_true(json_object_get(needs, "exec")) && code_variable_is(request->environment[i]))
+      return "its env could have it run other code than the programs that needs.exec names";
   if (*request->cwd && access(request->cwd, X_OK) < 0)
     return "its cwd cannot be entered";
   return NULL;

@@ -1,5 +1,6 @@
 #include "worker/exec_request.h"
 
+#include "base/code_variable.h"
 #include "worker/capability.h"
 #include "worker/misuse.h"
 #include "worker/reply.h"
@@ -134,8 +135,8 @@ static void put_variable(lua_State *L, struct buffer *out, bool is_narrowed)
   const char *name = lua_tostring(L, -2);
   if (!*name || strchr(name, '='))
     luaL_error(L, "kaa.exec: env: \"%s\" is no name of a variable", name);
-  if (is_narrowed && !strncmp(name, "LD_", 3))
-    luaL_error(L, "kaa.exec: env: %s loads other code into the program: "
+  if (is_narrowed && code_variable_is(name))
+    luaL_error(L, "kaa.exec: env: %s has a program run other code than its own: "
                   "not with a list in needs.exec", name);
   lua_pushvalue(L, -2);
   lua_pushliteral(L, "=");

@@ -690,7 +690,10 @@ static void a_misused_exec_raises(void **state)
       {"{ '/bin/ls' }, { env = { 'A=b' } }", "kaa.exec: env: expected names and texts; write: "
                                              "env = { LANG = \"C\" }"},
       {"{ '/bin/ls' }, { env = { LD_PRELOAD = '/x' } }",
-       "kaa.exec: env: LD_PRELOAD loads other code into the program: not with a list in "
+       "kaa.exec: env: LD_PRELOAD has a program run other code than its own: not with a list "
+       "in needs.exec"},
+      {"{ '/bin/ls' }, { env = { PATH = '/x' } }",
+       "kaa.exec: env: PATH has a program run other code than its own: not with a list in "
        "needs.exec"},
       {"{ '/bin/ls' }, { detach = true, stdin = '' }",
        "kaa.exec: stdin does not go together with detach"},
