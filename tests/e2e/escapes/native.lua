@@ -204,9 +204,10 @@ return 200, "OK", (udp and udp:bind("127.0.0.1", 0)) == nil]], 200, "OK", "true"
       kernel_control = { native [[
 local connected
 local pipe = uv.new_pipe(false)
-local begun = pipe and pcall(pipe.connect, pipe, at.state .. "/control", function(why) connected = why == nil end)
+local path = at.state .. "/control"
+local begun = pipe and pcall(pipe.connect, pipe, path, function(why) connected = why == nil end)
 if begun then uv.run() end
-return 200, "OK", not connected]], 200, "OK", "true" },
+return 200, "OK", uv.fs_stat(path) ~= nil and not connected]], 200, "OK", "true" },
     },
     goal = unharmed,
   },
