@@ -139,7 +139,7 @@ static void hash_handlers(struct sources *sources)
     struct source_file *file = sources->files[i];
     if (source_file_is_library(file) || file->hashed_with == sources->library_number)
       continue;
-    file->hash = file->fault ? version_hash(1, file->fault, strlen(file->fault))
+    file->hash = file->fault ? source_hash(1, file->fault, strlen(file->fault))
                              : requires_hash(file->text, file->text_bytes, sources->library);
     file->hashed_with = sources->library_number;
   }

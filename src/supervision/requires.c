@@ -1,7 +1,7 @@
 #include "supervision/requires.h"
 
 #include "base/memory.h"
-#include "supervision/version.h"
+#include "supervision/library.h"
 
 #include <ctype.h>
 #include <stdbool.h>
@@ -153,13 +153,13 @@ static void require_all(struct closure *closure)
       closure->is_required[i] = true;
       closure->order[closure->count++] = i;
     }
-  closure->hash = version_hash(closure->hash, "\1", 1);
+  closure->hash = source_hash(closure->hash, "\1", 1);
 }
 
 static void require_one(struct closure *closure, const struct token *name)
 {
-  closure->hash = version_hash(closure->hash, name->text, name->size);
-  closure->hash = version_hash(closure->hash, "", 1);
+  closure->hash = source_hash(closure->hash, name->text, name->size);
+  closure->hash = source_hash(closure->hash, "", 1);
   for (size_t i = 0; i < closure->library->count; i++) {
     const char *module = closure->library->sources[i].module;
     if (strlen(module) == name->size && !memcmp(module, name->text, name->size) &&
@@ -173,7 +173,7 @@ static void require_one(struct closure *closure, const struct token *name)
 static void read_source(struct closure *closure, const char *text, size_t size)
 {
   struct reader reader = {text, text + size};
-  closure->hash = version_hash(closure->hash, text, size);
+  closure->hash = source_hash(closure->hash, text, size);
   struct token token;
   while ((token = next(&reader)).kind != TOKEN_END) {
     struct token name;
@@ -200,7 +200,7 @@ uint64_t requires_hash(const char *text, size_t text_bytes, const struct library
   read_source(&closure, text, text_bytes);
   for (size_t i = 0; i < closure.count; i++) {
     const struct source *source = &library->sources[closure.order[i]];
-    closure.hash = version_hash(closure.hash, source->module, strlen(source->module) + 1);
+    closure.hash = source_hash(closure.hash, source->module, strlen(source->module) + 1);
     read_source(&closure, source->text, source->text_bytes);
   }
   free(closure.is_required);

@@ -6,6 +6,7 @@
 
 #include "base/buffer.h"
 #include "core/command.h"
+#include "supervision/library.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -13,32 +14,6 @@
 #include <stdint.h>
 
 enum { VERSION_WORKERS_MAX = 64 };
-
-/* A text file that is part of a version. */
-struct source {
-  char *module; /* of a library: what require() is given; NULL for the handler */
-  char *chunk;  /* its name in messages: "park.lua", "lib/valve.lua" */
-  char *text;
-  size_t text_bytes;
-};
-
-void source_clear(struct source *source);
-
-/* All libraries of the handler directories, as of one scan. */
-struct library {
-  int references;
-  uint64_t hash;
-  struct source *sources;
-  size_t count;
-};
-
-struct library *library_create(void); /* with one reference */
-struct library *library_keep(struct library *library);
-void library_drop(struct library *library);
-
-/* Appends a copy. */
-void library_add(struct library *library, const char *module, const char *chunk, const char *text,
-                 size_t text_bytes);
 
 struct version {
   int references;
@@ -76,8 +51,5 @@ void version_set_contract(struct version *version, const json_t *contract);
 /* Appends the WORKER_VERSION frame. `options` is a JSON text. */
 void version_write(const struct version *version, const char *purpose, const char *options,
                    struct buffer *out);
-
-/* FNV-1a of 64 bits; for telling versions apart, not for trust. */
-uint64_t version_hash(uint64_t seed, const void *bytes, size_t size);
 
 #endif

@@ -32,7 +32,7 @@ void version_file_pack(const struct version *version, struct buffer *out)
   }
   buffer_append(out, magic, MAGIC_BYTES);
   frame_put_u32(out, FORMAT);
-  frame_put_i64(out, (int64_t)version_hash(0, body.data, body.size_bytes));
+  frame_put_i64(out, (int64_t)source_hash(0, body.data, body.size_bytes));
   buffer_append(out, body.data, body.size_bytes);
   buffer_clear(&body);
 }
@@ -87,7 +87,7 @@ static int unpack(const char *path, const struct buffer *bytes, struct version *
                      (unsigned)format, FORMAT);
   struct frame body = {.body = bytes->data + HEAD_BYTES,
                        .size_bytes = bytes->size_bytes - HEAD_BYTES};
-  bool is_sound = frame_get_i64(&head) == (int64_t)version_hash(0, body.body, body.size_bytes);
+  bool is_sound = frame_get_i64(&head) == (int64_t)source_hash(0, body.body, body.size_bytes);
   *version = is_sound ? read_body(&body) : NULL;
   return *version ? 0 : error_set(error, -EBADMSG, "%s: damaged", path);
 }
