@@ -3,16 +3,26 @@ local loop = require "support.loop"
 local uv = require "luv"
 
 local process = {}
-process.__index = process
+
+-- What it printed is put together when somebody asks for it: a broker's log has megabytes.
+function process.__index(self, key)
+  local pieces = self.captured[key]
+  if not pieces then
+    return process[key]
+  elseif #pieces > 1 then
+    self.captured[key] = { table.concat(pieces) }
+  end
+  return self.captured[key][1] or ""
+end
 
 local function capture(self, name)
   local pipe = uv.new_pipe(false)
-  self[name] = ""
+  self.captured[name] = {}
   self.open = self.open + 1
   return pipe, function()
     pipe:read_start(function(_, data)
       if data then
-        self[name] = self[name] .. data
+        table.insert(self.captured[name], data)
         if self.on_output then
           self.on_output(name, data)
         end
@@ -43,7 +53,8 @@ end
 ---@param options {env: table?, cwd: string?, stdin: boolean?, on_output: function?}?
 function process.start(path, arguments, options)
   options = options or {}
-  local self = setmetatable({ open = 0, on_output = options.on_output }, process)
+  local self = setmetatable(
+    { open = 0, captured = {}, on_output = options.on_output }, process)
   local out, read_out = capture(self, "stdout")
   local err, read_err = capture(self, "stderr")
   self.stdin = options.stdin and uv.new_pipe(false) or nil
