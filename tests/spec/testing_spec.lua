@@ -229,12 +229,26 @@ describe("kaa.testing", function()
     end
   end)
 
+  it("knows the variables that the device refuses to granted programs", function()
+    local file <close> = assert(io.open((os.getenv "KAALUA_ROOT" or ".")
+      .. "/src/base/code_variable.c"))
+    local count = 0
+    for name in file:read "a":match "names%[%] = (%b{})":gmatch '"([^"]+)"' do
+      local status, reason = answer_of(("kaa.exec({ '/bin/x' }, { env = { ['%s'] = '/x' } })")
+        :format(name:gsub("%*", "X")), { needs = "{ exec = { '/bin/x' } }" })
+      assert.equal(500, status)
+      assert.matches("run other code than its own", reason, 1, true)
+      count = count + 1
+    end
+    assert.is_true(count > 20)
+  end)
+
   it("refuses options of kaa.exec that do not go together", function()
     local cases = {
       { "{ detach = true, stdin = 'x' }", "stdin does not go together with detach" },
       { "{ detach = true, timeout_s = 1 }", "timeout_s does not go together with detach" },
       { "{ env = { LD_PRELOAD = '/x' } }",
-        "env: LD_PRELOAD loads other code into the program: not with a list in needs.exec" },
+        "env: LD_PRELOAD has a program run other code than its own: not with a list in needs.exec" },
     }
     for _, case in ipairs(cases) do
       local status, reason = answer_of(("kaa.exec({ '/bin/x' }, %s)"):format(case[1]),

@@ -38,6 +38,22 @@ local function check_argv(argv)
   end
 end
 
+-- As src/base/code_variable.c: one that ends with * stands for all that begin so.
+local CODE_VARIABLES = { "LD_*", "GLIBC_TUNABLES", "GCONV_PATH", "LOCPATH", "NLSPATH", "PATH",
+  "ENV", "BASH_ENV", "BASH_FUNC_*", "SHELLOPTS", "PS4", "PERL5*", "PERLLIB", "PYTHON*", "RUBY*",
+  "NODE_*", "LUA_*", "JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "OPENSSL_*", "GIT_*", "PAGER", "EDITOR",
+  "VISUAL", "BROWSER", "SYSTEMD_PAGER", "SYSTEMD_EDITOR" }
+
+local function loads_code(name)
+  for _, known in ipairs(CODE_VARIABLES) do
+    local start = known:match "^(.*)%*$"
+    if known == name or start and name:sub(1, #start) == start then
+      return true
+    end
+  end
+  return false
+end
+
 --- As the device: nobody feeds a detached program or waits for it, and a list in
 --- needs.exec is for the programs as they are.
 local function check_together(device, options)
@@ -53,9 +69,9 @@ local function check_together(device, options)
     error(("kaa.exec: env: %d variables, limit %d"):format(#names, MAX_LIST), AT_HANDLER)
   end
   for _, name in ipairs(names) do
-    if device:needs().exec ~= true and tostring(name):find "^LD_" then
-      error(("kaa.exec: env: %s loads other code into the program: not with a list in needs.exec")
-        :format(name), AT_HANDLER)
+    if device:needs().exec ~= true and loads_code(tostring(name)) then
+      error(("kaa.exec: env: %s has a program run other code than its own: "
+        .. "not with a list in needs.exec"):format(name), AT_HANDLER)
     end
   end
 end
