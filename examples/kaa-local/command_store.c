@@ -167,15 +167,6 @@ char *command_store_outstanding_types(struct database *database, const char *end
   return types;
 }
 
-int64_t command_store_next_expiry(struct database *database)
-{
-  sqlite3_stmt *row = database_query(
-      database, "SELECT expires_ms FROM commands WHERE state = 0 ORDER BY expires_ms LIMIT 1", "");
-  int64_t expires_ms = database_step(database, row) ? sqlite3_column_int64(row, 0) : INT64_MAX;
-  database_done(row);
-  return expires_ms;
-}
-
 struct stored_command *command_store_overdue(struct database *database, int64_t now_ms)
 {
   return take_one(database, database_query(database,

@@ -56,9 +56,6 @@ void command_store_outstanding(struct database *database, const char *endpoint_i
 char *command_store_outstanding_types(struct database *database, const char *endpoint_id,
                                       int64_t now_ms);
 
-/* When the next pending command expires, or INT64_MAX. */
-int64_t command_store_next_expiry(struct database *database);
-
 /* The first pending command whose time is over; returns owned, or NULL. */
 struct stored_command *command_store_overdue(struct database *database, int64_t now_ms);
 

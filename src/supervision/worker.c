@@ -194,11 +194,6 @@ bool worker_is_loaded(const struct worker *worker)
   return worker->loaded;
 }
 
-bool worker_is_recalled(const struct worker *worker)
-{
-  return worker->is_recalled;
-}
-
 bool worker_takes_commands(const struct worker *worker)
 {
   return worker->marks || !worker->workplace->marks;

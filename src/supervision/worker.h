@@ -148,7 +148,6 @@ size_t worker_load(const struct worker *worker);
  * is put back, and it is over; where there was nothing it is not, and its owner destroys it.
  * Without a file of marks it goes on as before. */
 void worker_recall(struct worker *worker);
-bool worker_is_recalled(const struct worker *worker);
 
 /* Before it is interrupted or left: it begins nothing any more, and what it has finished is
  * finished, also where this process has not yet read that. Calls the ports for it; the owner
