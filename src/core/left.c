@@ -6,6 +6,16 @@
 
 #include <stdlib.h>
 
+int ask_pair_compare(const void *a, const void *b)
+{
+  const struct ask_pair *left = a, *right = b;
+  if (left->endpoint != right->endpoint)
+    return (uintptr_t)left->endpoint < (uintptr_t)right->endpoint ? -1 : 1;
+  if (left->type != right->type)
+    return (uintptr_t)left->type < (uintptr_t)right->type ? -1 : 1;
+  return 0;
+}
+
 struct left {
   TAILQ_ENTRY(left) place;
   struct ask_pair pair;

@@ -31,6 +31,9 @@ struct ask_pair {
   struct type *type;
 };
 
+/* Orders pairs in a tree of structs that begin with one. */
+int ask_pair_compare(const void *a, const void *b);
+
 struct lefts {
   struct left_list list;
   size_t count;

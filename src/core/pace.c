@@ -19,16 +19,6 @@ struct pace_pair {
   bool is_due; /* in paces.due */
 };
 
-static int compare(const void *a, const void *b)
-{
-  const struct ask_pair *left = a, *right = b;
-  if (left->endpoint != right->endpoint)
-    return (uintptr_t)left->endpoint < (uintptr_t)right->endpoint ? -1 : 1;
-  if (left->type != right->type)
-    return (uintptr_t)left->type < (uintptr_t)right->type ? -1 : 1;
-  return 0;
-}
-
 void pace_init(struct paces *paces)
 {
   TAILQ_INIT(&paces->due);
@@ -36,7 +26,7 @@ void pace_init(struct paces *paces)
 
 static struct pace_pair *find(const struct core *core, const struct ask_pair *pair)
 {
-  struct pace_pair **node = tfind(pair, &core->asks.paces.pairs, compare);
+  struct pace_pair **node = tfind(pair, &core->asks.paces.pairs, ask_pair_compare);
   return node ? *node : NULL;
 }
 
@@ -52,7 +42,7 @@ static void forget(struct core *core, struct pace_pair *pair)
   struct paces *paces = &core->asks.paces;
   leave_due(paces, pair);
   deadline_disarm(&core->deadlines, &pair->next);
-  tdelete(pair, &paces->pairs, compare);
+  tdelete(pair, &paces->pairs, ask_pair_compare);
   paces->pair_count--;
   free(pair);
 }
@@ -67,7 +57,7 @@ static struct pace_pair *intern(struct core *core, const struct ask_pair *wanted
   pair = memory_zeroed(1, sizeof *pair);
   pair->pair = *wanted;
   pair->busy_until_ms = INT64_MIN;
-  tsearch(pair, &paces->pairs, compare);
+  tsearch(pair, &paces->pairs, ask_pair_compare);
   paces->pair_count++;
   return pair;
 }
@@ -227,7 +217,7 @@ bool pace_is_under_way(const struct core *core, const struct ask_pair *pair)
 {
   const struct paces *paces = &core->asks.paces;
   for (size_t i = 0; i < paces->poll_count; i++)
-    if (!compare(&paces->polls[i].pair, pair))
+    if (!ask_pair_compare(&paces->polls[i].pair, pair))
       return true;
   return false;
 }

@@ -24,16 +24,6 @@ struct stale_pair {
   bool is_listed;
 };
 
-static int compare(const void *a, const void *b)
-{
-  const struct ask_pair *left = a, *right = b;
-  if (left->endpoint != right->endpoint)
-    return (uintptr_t)left->endpoint < (uintptr_t)right->endpoint ? -1 : 1;
-  if (left->type != right->type)
-    return (uintptr_t)left->type < (uintptr_t)right->type ? -1 : 1;
-  return 0;
-}
-
 void stale_init(struct stales *stales)
 {
   TAILQ_INIT(&stales->holding);
@@ -47,7 +37,7 @@ void stale_clear(struct stales *stales)
 
 static struct stale_pair *find(const struct core *core, const struct ask_pair *wanted)
 {
-  struct stale_pair **node = tfind(wanted, &core->stales.pairs, compare);
+  struct stale_pair **node = tfind(wanted, &core->stales.pairs, ask_pair_compare);
   return node ? *node : NULL;
 }
 
@@ -59,7 +49,7 @@ static struct stale_pair *intern(struct core *core, const struct ask_pair *wante
   pair = memory_zeroed(1, sizeof *pair);
   pair->pair = *wanted;
   TAILQ_INIT(&pair->held);
-  tsearch(pair, &core->stales.pairs, compare);
+  tsearch(pair, &core->stales.pairs, ask_pair_compare);
   return pair;
 }
 
@@ -101,7 +91,7 @@ void stale_unhold(struct core *core, struct command_life *life)
   TAILQ_REMOVE(&stales->holding, pair, holding);
   if (core->options.is_lost)
     return;
-  tdelete(pair, &stales->pairs, compare);
+  tdelete(pair, &stales->pairs, ask_pair_compare);
   free(pair);
 }
 
