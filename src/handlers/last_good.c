@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/thread.h"
 #include "kp/name.h"
 #include "supervision/version_file.h"
 
@@ -10,7 +11,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -164,21 +164,6 @@ static void *run(void *context)
   return NULL;
 }
 
-/* Returns 0, or an errno value. Signals are the loop's. */
-static int start_thread(struct last_good *store)
-{
-  sigset_t all, before;
-  pthread_attr_t attributes;
-  pthread_attr_init(&attributes);
-  pthread_attr_setstacksize(&attributes, STACK_BYTES);
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  int rc = pthread_create(&store->thread, &attributes, run, store);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  pthread_attr_destroy(&attributes);
-  return rc;
-}
-
 /* ---- what is to be written ---- */
 
 /* Where no thread can be started it is tried again with the next job. */
@@ -189,7 +174,7 @@ static void wake(struct last_good *store)
   if (store->is_started)
     pthread_join(store->thread, NULL); /* it has left its last critical section */
   store->is_running = true;
-  store->is_started = start_thread(store) == 0;
+  store->is_started = thread_start(&store->thread, STACK_BYTES, run, store) == 0;
   store->is_running = store->is_started;
 }
 

@@ -1,12 +1,12 @@
 #include "journal/journal_thread.h"
 
 #include "base/memory.h"
+#include "base/thread.h"
 #include "journal/journal_space.h"
 #include "journal/journal_transaction.h"
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -382,15 +382,7 @@ void journal_thread_destroy(struct journal_thread *thread)
 
 int journal_thread_start(struct journal_thread *thread, struct error *error)
 {
-  sigset_t all, before;
-  pthread_attr_t attributes;
-  pthread_attr_init(&attributes);
-  pthread_attr_setstacksize(&attributes, STACK_BYTES);
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  int rc = pthread_create(&thread->thread, &attributes, run, thread);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  pthread_attr_destroy(&attributes);
+  int rc = thread_start(&thread->thread, STACK_BYTES, run, thread);
   thread->is_started = !rc;
   return rc ? error_set(error, -rc, "the journal's thread: %s", strerror(rc)) : 0;
 }
