@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 struct waiting {
@@ -89,13 +88,7 @@ static void on_ended(void *context, const struct worker_ending *ending)
 {
   struct http_helper *helper = context;
   char why[160];
-  int status = ending ? ending->wait_status : 0;
-  if (ending && ending->exec_errno)
-    snprintf(why, sizeof why, "kaalua-http: %s", strerror(ending->exec_errno));
-  else if (ending && WIFEXITED(status))
-    snprintf(why, sizeof why, "kaalua-http exited with %d", WEXITSTATUS(status));
-  else
-    snprintf(why, sizeof why, "kaalua-http was ended by signal %d", ending ? WTERMSIG(status) : 9);
+  process_format_end("kaalua-http", ending, why, sizeof why);
   lose(helper, why);
 }
 

@@ -5,9 +5,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* The descriptors that a leader is started with: those that we speak through, then
@@ -360,6 +363,18 @@ void process_ask(struct process *process)
 void process_cancel(struct process *process)
 {
   say(process, WORKER_LIFELINE_CANCEL);
+}
+
+void process_format_end(const char *name, const struct worker_ending *ending, char *text,
+                        size_t size)
+{
+  int status = ending ? ending->wait_status : SIGKILL;
+  if (ending && ending->exec_errno)
+    snprintf(text, size, "%s: %s", name, strerror(ending->exec_errno));
+  else if (WIFEXITED(status))
+    snprintf(text, size, "%s exited with %d", name, WEXITSTATUS(status));
+  else
+    snprintf(text, size, "%s was ended by signal %d", name, WTERMSIG(status));
 }
 
 void process_release(struct process *process)

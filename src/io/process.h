@@ -80,6 +80,11 @@ void process_ask(struct process *process);
 /* Has the working process look whether what it does is cancelled; not for a program. */
 void process_cancel(struct process *process);
 
+/* How a program of our own has ended, for people: "kaalua-http exited with 2". `ending` as told
+ * by the port `ended`. */
+void process_format_end(const char *name, const struct worker_ending *ending, char *text,
+                        size_t size);
+
 /* Has no `ended` told any more, ends the subtree. NULL is fine. */
 void process_release(struct process *process);
 

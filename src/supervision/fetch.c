@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 enum {
@@ -199,13 +198,7 @@ static void on_ended(void *context, const struct worker_ending *ending)
 {
   struct fetch *fetch = context;
   char why[160];
-  int status = ending ? ending->wait_status : 0;
-  if (ending && ending->exec_errno)
-    snprintf(why, sizeof why, "kaalua-http: %s", strerror(ending->exec_errno));
-  else if (ending && WIFEXITED(status))
-    snprintf(why, sizeof why, "kaalua-http exited with %d", WEXITSTATUS(status));
-  else
-    snprintf(why, sizeof why, "kaalua-http was ended by signal %d", ending ? WTERMSIG(status) : 9);
+  process_format_end("kaalua-http", ending, why, sizeof why);
   fail(fetch, why);
 }
 
